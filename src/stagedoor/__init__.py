@@ -1,0 +1,15 @@
+"""Attach VS Code to a running WSGI application: for requests from allowed addresses only, and only for a while."""
+
+from .errors import ConfigurationError, DebuggerError, StagedoorError, SwitchError, WindowRefused
+from .middleware import StageDoor
+from .window import Window
+
+__all__ = [
+    "ConfigurationError",
+    "DebuggerError",
+    "StageDoor",
+    "StagedoorError",
+    "SwitchError",
+    "Window",
+    "WindowRefused",
+]

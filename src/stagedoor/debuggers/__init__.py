@@ -1,0 +1,1 @@
+"""Debugger back ends: how this process is debugged while a window is open."""

@@ -1,0 +1,222 @@
+"""The contract of a debugger back end, and what all of them share: the thread that begins and ends the debugging."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from abc import ABC, abstractmethod
+from datetime import timedelta
+
+from stagedoor.audit import Audit
+from stagedoor.errors import DebuggerError, StagedoorError
+from stagedoor.tracing import Pause, Tracing
+from stagedoor.watch import WindowWatch
+from stagedoor.window import Window
+
+#: Seconds between two looks of the window's thread: at the window's end, at clients, at pauses.
+TICK = 0.2
+
+#: The longest that a matching request waits for the debugger to start, in seconds; it then goes on undebugged.
+START_PATIENCE = 3.0
+
+
+class Debugger(ABC):
+    """Debugs the matching requests of this process while a window is open.
+
+    While armed it owns one thread, ``stagedoor-window``, which starts the debugger, watches the window without needing
+    a request, and stops everything at its end. Request threads only wait for it, bounded, and enter and leave.
+
+    :param watch: what this process knows of the window.
+    :param audit: where it is recorded.
+    :param max_pause: a request that is paused longer is continued.
+    """
+
+    #: As ``debugger=`` and ``STAGEDOOR_DEBUGGER`` name it.
+    name: str
+
+    def __init__(self, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
+        self.watch = watch
+        self.audit = audit
+        self.max_pause = max_pause
+        self._lock = threading.Lock()
+        self._run: Run | None = None
+        _all.add(self)
+
+    @abstractmethod
+    def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
+        """Why this back end can't debug this process, a sentence, or ``None``.
+
+        :param multiprocess: ``environ["wsgi.multiprocess"]``.
+        :param multithread: ``environ["wsgi.multithread"]``.
+        """
+
+    @abstractmethod
+    def begin(self, run: Run) -> None:
+        """Start the debugger for ``run.window``. Runs on the window's thread.
+
+        :raises StagedoorError: why it can't be started. Everything begun so far has been undone.
+        """
+
+    @abstractmethod
+    def end(self, run: Run, tracing: Tracing) -> None:
+        """Stop everything that :meth:`begin` has started. Runs on the window's thread; must not raise."""
+
+    def tick(self, run: Run) -> bool:
+        """Look after things, about every :data:`TICK`; returns whether to go on. Runs on the window's thread."""
+        return True
+
+    def arm(self, window: Window) -> Tracing | None:
+        """The debugger for ``window``, started if need be; ``None`` if it can't be had in time, with the reason in
+        :attr:`reason`.
+        """
+        run = self._run
+        if run is None or not run.serves(window):
+            with self._lock:
+                run = self._run
+                if run is None or not run.serves(window):
+                    if run is not None and not run.cancel(START_PATIENCE):
+                        return None
+                    run = self._run = Run(self, window)
+                    run.thread.start()
+        return run.tracing if run.ready.wait(START_PATIENCE) else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last window's debugger is not there, for the response header; or ``None``."""
+        run = self._run
+        return run.failure if run is not None else None
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the debugging now, as at the window's end, and wait for it.
+
+        :param timeout: how long to wait, in seconds.
+        """
+        run = self._run
+        if run is not None:
+            run.cancel(timeout)
+
+    def forget_in_child(self) -> None:
+        """In a forked child: there is no window's thread here, and nothing was started."""
+        self._lock = threading.Lock()
+        self._run = None
+        self.watch.forget_locks()
+
+
+class Run:
+    """One window's debugging in this process. Its listener methods are called by :class:`~stagedoor.tracing.Tracing`."""
+
+    def __init__(self, debugger: Debugger, window: Window) -> None:
+        self.window = window
+        self.tracing: Tracing | None = None
+        self.failure: str | None = None
+        #: Set when :meth:`Debugger.begin` is through, well or not.
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=self._work, name="stagedoor-window", daemon=True)
+        self._debugger = debugger
+        self._audit = debugger.audit
+        self._cancelled = threading.Event()
+        self._ending = False
+
+    def serves(self, window: Window) -> bool:
+        """Whether this is ``window``'s run. One that failed to start is: it is not tried again for every request."""
+        return self.window.token == window.token and not self._ending
+
+    def cancel(self, timeout: float) -> bool:
+        """End it, and wait up to ``timeout`` seconds; returns whether everything has been stopped."""
+        self._cancelled.set()
+        self.thread.join(timeout)
+        return not self.thread.is_alive()
+
+    def _work(self) -> None:
+        debugger = self._debugger
+        try:
+            debugger.begin(self)
+        except Exception as error:
+            self._failed(error)
+        self.ready.set()
+        try:
+            while not self._cancelled.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
+                window = debugger.watch.current(look=True)
+                if window is None or window.token != self.window.token:
+                    break
+                if self.tracing is not None:
+                    if not debugger.tick(self):
+                        break
+                    self._continue_long_pauses(self.tracing)
+        finally:
+            self._ending = True
+            started, self.tracing = self.tracing, None
+            if started is not None:
+                debugger.end(self, started)
+
+    def _failed(self, error: Exception) -> None:
+        self.tracing = None
+        self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
+        self._audit.record(
+            "failed",
+            f"{self.failure} Requests go on undebugged; the next window tries again.",
+            level=logging.ERROR,
+            debugger=self._debugger.name,
+        )
+
+    def _continue_long_pauses(self, tracing: Tracing) -> None:
+        limit = self._debugger.max_pause
+        for pause in tracing.pauses:
+            if time.monotonic() - pause.since > limit.total_seconds():
+                tracing.resume(pause)
+
+    # TracingListener
+
+    def attached(self) -> None:
+        self._audit.record("attached", "a client has attached", pid=os.getpid())
+
+    def detached(self) -> None:
+        self._audit.record("detached", "the client has detached", pid=os.getpid())
+
+    def paused(self, pause: Pause) -> None:
+        place = f"{pause.file}:{pause.line}"
+        self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
+
+    def resumed(self, pause: Pause, seconds: float) -> None:
+        self._audit.record(
+            "resumed",
+            f"{pause.request} after {seconds:.1f} s",
+            request=pause.request,
+            seconds=round(seconds, 3),
+            pid=os.getpid(),
+        )
+
+
+def refuse_patched_threads() -> None:
+    """Refuse processes whose threads are greenlets: a pause there stops the whole hub (debugpy issues 749 and 1206).
+
+    :raises DebuggerError: if gevent or eventlet has patched this process.
+    """
+    patched = None
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and (gevent.is_module_patched("threading") or gevent.is_module_patched("socket")):
+        patched = "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and (eventlet.is_monkey_patched("thread") or eventlet.is_monkey_patched("socket")):
+        patched = "eventlet"
+    if patched:
+        raise DebuggerError(
+            f"{patched} has patched this process, so all its requests share one thread and a pause would stop them all.",
+            "Serve the application with threads, for example gunicorn's gthread worker, while you debug it.",
+        )
+
+
+_all: weakref.WeakSet[Debugger] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for debugger in list(_all):
+        debugger.forget_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,150 @@
+"""The embedded back end: this process itself calls :func:`debugpy.listen`, on loopback.
+
+It works on every platform, for one process, and is meant for an SSH tunnel. debugpy's adapter does not know the
+allowlist: whoever can connect to the server's loopback address can attach while a window is open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from stagedoor.allowlist import Allowlist
+from stagedoor.audit import Audit
+from stagedoor.errors import ConfigurationError, DebuggerError
+from stagedoor.tracing import Tracing
+from stagedoor.watch import WindowWatch
+
+from .base import Debugger, Run, refuse_patched_threads
+
+#: How long an adapter that was told to end may take, in seconds, before it is killed.
+_ADAPTER_PATIENCE = 0.3
+
+
+class ListenDebugger(Debugger):
+    """``debugpy.listen`` in this process.
+
+    :param host: a loopback address.
+    :param port: the TCP port.
+    :raises ConfigurationError: if ``host`` is not a loopback address: debugpy's port lets everybody in who can reach it.
+    """
+
+    name = "listen"
+
+    def __init__(self, host: str, port: int, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
+        if not Allowlist.is_loopback(host):
+            raise ConfigurationError(
+                "bind",
+                f"{host}:{port}",
+                "is not a loopback address, and the listen back end can't keep anybody out",
+                "Use 127.0.0.1:5678 and an SSH tunnel.",
+            )
+        super().__init__(watch, audit, max_pause)
+        self.host, self.port = host, port
+        self._adapter_token: str | None = None
+
+    def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
+        if multiprocess:
+            return (
+                "The server runs several processes, and the listen back end can debug only one."
+                " Run one process with threads (gunicorn: --workers 1 --threads 8)."
+            )
+        if not multithread:
+            return (
+                "The server handles one request at a time, so a paused request would stop everybody."
+                " Run it with threads (gunicorn: --threads 8)."
+            )
+        return None
+
+    def begin(self, run: Run) -> None:
+        refuse_patched_threads()
+        tracing = Tracing(run)
+        try:
+            self.host, self.port = tracing.start(self._listen)
+        except RuntimeError as error:
+            raise DebuggerError(
+                f"debugpy could not listen on {self.host}:{self.port}: {error}.", self._remedy(error)
+            ) from error
+        self._adapter_token = tracing.access_token
+        run.tracing = tracing
+        self.audit.record(
+            "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
+        )
+
+    def end(self, run: Run, tracing: Tracing) -> None:
+        with suppress(Exception):
+            tracing.stop()
+        if self._adapter_token:
+            end_adapter(self._adapter_token)
+            self._adapter_token = None
+
+    def _listen(self) -> tuple[str, int]:
+        import debugpy
+
+        # True, the default, would patch process creation in the whole application.
+        debugpy.configure(subProcess=False)
+        if not _is_python(sys.executable):
+            debugpy.configure(python=_python())
+        return debugpy.listen((self.host, self.port))  # type: ignore[no-any-return]
+
+    def _remedy(self, error: RuntimeError) -> str:
+        if "already in use" in str(error):
+            return "Another process has that port: end it, or choose another one with bind (STAGEDOOR_BIND)."
+        return ""
+
+
+def end_adapter(token: str) -> None:
+    """End debugpy's adapter, which otherwise keeps its port for as long as a client keeps its socket open.
+
+    It detaches itself from this process, so that it can be known only by the token on its command line.
+    """
+    pids = list(_processes_with(token))
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _ADAPTER_PATIENCE
+    while pids and time.monotonic() < deadline:
+        time.sleep(0.005)
+        pids = list(_processes_with(token))
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _processes_with(token: str) -> Iterator[int]:
+    proc = Path("/proc")
+    if (proc / "self" / "cmdline").exists():
+        for entry in proc.iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    if token.encode() in (entry / "cmdline").read_bytes():
+                        yield int(entry.name)
+        return
+    with suppress(OSError):
+        listing = subprocess.run(["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+        for line in listing.stdout.splitlines():
+            if token in line:
+                yield int(line.split(None, 1)[0])
+
+
+def _is_python(executable: str | None) -> bool:
+    return bool(executable) and Path(str(executable)).name.lower().startswith("python")
+
+
+def _python() -> str:
+    """An interpreter for the adapter where ``sys.executable`` is the server (uWSGI, mod_wsgi)."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for name in (version, "python3", "python"):
+        candidate = Path(sys.prefix) / "bin" / name
+        if candidate.exists():
+            return str(candidate)
+    raise DebuggerError(
+        f"sys.executable is {sys.executable!r}, which is not Python, and there is no interpreter in {sys.prefix}/bin."
+    )

@@ -1,0 +1,74 @@
+"""The errors of Stagedoor: one root, and children that carry their data.
+
+Every message is a sentence for a person: what was refused, why, and what would be right.
+"""
+
+from __future__ import annotations
+
+
+class StagedoorError(Exception):
+    """Root of every error that Stagedoor raises."""
+
+
+class ConfigurationError(StagedoorError, ValueError):
+    """A setting is wrong. Raised at construction, never on a request.
+
+    :param name: the keyword, environment variable or option, such as ``"allow"`` or ``"STAGEDOOR_UNTIL"``.
+    :param value: the value as it was given.
+    :param problem: what is wrong with it, as the end of the sentence "NAME=VALUE ...".
+    :param remedy: what would be right, a whole sentence.
+    """
+
+    def __init__(self, name: str, value: object, problem: str, remedy: str = "") -> None:
+        self.name = name
+        self.value = value
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{name}={shortened(value)} {problem}." + (f" {remedy}" if remedy else ""))
+
+
+class SwitchError(StagedoorError):
+    """The switch can't be read, or what it holds can't be trusted: the window counts as closed.
+
+    :param switch: which switch, as a person would name it, such as ``"the file switch /run/.../window.json"``.
+    :param problem: what is wrong with it, as the end of the sentence "SWITCH ...".
+    :param remedy: what to do, a whole sentence.
+    """
+
+    def __init__(self, switch: str, problem: str, remedy: str = "") -> None:
+        self.switch = switch
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{switch} {problem}." + (f" {remedy}" if remedy else ""))
+
+
+class WindowRefused(StagedoorError):
+    """A window was asked for that can't be opened or closed, such as one that is too long.
+
+    :param problem: what was refused and why, a whole sentence.
+    :param remedy: what to do, a whole sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem + (f" {remedy}" if remedy else ""))
+
+
+class DebuggerError(StagedoorError):
+    """The debugger can't be started or stopped: the request goes on undebugged.
+
+    :param problem: what was refused and why, a whole sentence.
+    :param remedy: what to do, a whole sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem + (f" {remedy}" if remedy else ""))
+
+
+def shortened(value: object, limit: int = 80) -> str:
+    """``repr(value)`` for a message, cut after ``limit`` characters: a message is never as long as a bad file."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

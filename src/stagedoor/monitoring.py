@@ -1,0 +1,116 @@
+"""A stand-in for ``sys.monitoring`` inside pydevd: its events take effect only while a matching request runs.
+
+Events of PEP 669 are global to the process and local to code objects, never to a thread, so a request that is not
+debugged pays for every event that pydevd has switched on. This object is put where pydevd looks for
+``sys.monitoring``. It remembers what pydevd asks for and hands it on only while at least one matching request is
+running, that is: neither between matching requests nor while all of them are paused.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import CodeType
+from typing import Any
+
+
+class SwitchedMonitoring:
+    """What pydevd's ``monitor`` refers to while a window is armed.
+
+    :param tool_id: pydevd's tool id, ``sys.monitoring.DEBUGGER_ID``.
+    """
+
+    def __init__(self, tool_id: int) -> None:
+        interpreter: Any = sys  # sys.monitoring begins with Python 3.12, below which this is never constructed.
+        self._real = interpreter.monitoring
+        self._tool_id = tool_id
+        # Reentrant: a garbage collection inside a locked region can run traced Python code.
+        self._lock = threading.RLock()
+        self._global_events = 0
+        self._local_events: dict[CodeType, int] = {}
+        self._in_progress = 0
+        self._running = 0
+        self._ended = False
+        # pydevd reads these in its callbacks; as attributes they cost what they cost on the real module.
+        self.DISABLE = self._real.DISABLE
+        self.DEBUGGER_ID = tool_id
+        self.events = self._real.events
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    # What pydevd calls
+
+    def set_events(self, tool_id: int, events: int) -> None:
+        with self._lock:
+            self._global_events = events
+            if self._running:
+                self._real.set_events(tool_id, events)
+
+    def get_events(self, tool_id: int) -> int:
+        return self._global_events
+
+    def set_local_events(self, tool_id: int, code: CodeType, events: int) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._local_events[code] = events
+            if self._running:
+                self._real.set_local_events(tool_id, code, events)
+
+    def get_local_events(self, tool_id: int, code: CodeType) -> int:
+        return self._local_events.get(code, 0)
+
+    # What the tracing calls
+
+    def enter(self) -> None:
+        """A matching request begins to run."""
+        with self._lock:
+            self._in_progress += 1
+            self._run()
+
+    def leave(self) -> None:
+        """A matching request is over."""
+        with self._lock:
+            self._in_progress -= 1
+            self._rest()
+            if not self._in_progress:
+                # pydevd never takes back the events of code that was stepped through. Every function that is
+                # called again asks for its own (PY_START), so between matching requests nothing needs remembering.
+                self._local_events.clear()
+
+    def pause(self) -> None:
+        """A matching request that runs pauses."""
+        with self._lock:
+            self._rest()
+
+    def resume(self) -> None:
+        """A paused matching request runs on."""
+        with self._lock:
+            self._run()
+
+    def end(self) -> None:
+        """Take every event back, for good: the window is over."""
+        with self._lock:
+            if self._running:
+                self._apply(on=False)
+            self._ended = True
+            self._local_events.clear()
+
+    def _run(self) -> None:
+        self._running += 1
+        if self._running == 1 and not self._ended:
+            self._apply(on=True)
+
+    def _rest(self) -> None:
+        self._running -= 1
+        if self._running == 0 and not self._ended:
+            self._apply(on=False)
+
+    def _apply(self, *, on: bool) -> None:
+        if self._real.get_tool(self._tool_id) is None:
+            return
+        self._real.set_events(self._tool_id, self._global_events if on else 0)
+        # Global events alone are not enough: a local LINE event goes on costing every thread that runs the code.
+        for code, events in self._local_events.items():
+            self._real.set_local_events(self._tool_id, code, events if on else 0)

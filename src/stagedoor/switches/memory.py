@@ -1,0 +1,43 @@
+"""The memory switch: a window that Python opens, in this process alone."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from stagedoor.window import SYSTEM_CLOCK, Clock, Deadline, Window
+
+from .base import Switch
+
+
+class MemorySwitch(Switch):
+    """Holds the window in a variable, for ``door.open(for_=timedelta(minutes=30))``.
+
+    Other processes do not see it, and a restart closes it. Any thread may open, close and read.
+    """
+
+    def __init__(self, *, max_window: timedelta, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(max_window=max_window, clock=clock)
+        self.name = "the memory switch"
+        self._lock = threading.Lock()
+        self._deadline: Deadline | None = None
+
+    def read(self) -> Window | None:
+        # Without the lock: one read of an attribute is atomic, and a process forked while another thread
+        # holds the lock must still be able to read.
+        deadline = self._deadline
+        if deadline is None or deadline.remaining() <= 0:
+            return None
+        return deadline.window
+
+    def open(self, for_: timedelta, *, opened_by: str) -> Window:
+        with self._lock:
+            window = self._next_window(self.read(), for_, opened_by)
+            self._deadline = Deadline(window, self.clock)
+            return window
+
+    def close(self) -> bool:
+        with self._lock:
+            was_open = self.read() is not None
+            self._deadline = None
+            return was_open

@@ -1,0 +1,207 @@
+"""One idiom of the operating system: a small file that nobody but this process's own user can have written.
+
+Trust rests on the opened descriptors alone (``fstat``), of the directory first and then of the file in it,
+never on a path that could name something else a moment later.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stagedoor.errors import SwitchError
+
+# O_NONBLOCK: opening a named pipe must not wait for a writer. Windows knows none of them.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+class PrivateFile:
+    """A file of mode ``0600`` that belongs to the user of this process (its effective user id).
+
+    A file of ``root`` is refused as well, though ``root`` is to be trusted: a ``0600`` file of ``root`` can't
+    be read by an application that runs as another user, and one that it can read shows the token to others.
+    A directory of ``root`` is accepted, unless others can write to it: a sticky bit keeps them from removing
+    the file, but not from being the first to create it or from bringing an old one back with a hard link.
+
+    On Windows the file system's own rules hold and only the file's kind and links are checked.
+
+    :param path: where it is, an absolute path.
+    :param called: what it is, as a person would name it in a sentence; every error begins with it.
+    """
+
+    def __init__(self, path: Path, called: str) -> None:
+        self.path = path
+        self.called = called
+
+    def read(self, limit: int) -> bytes | None:
+        """All bytes of the file, or ``None`` if there is no file.
+
+        :param limit: the size cap, in bytes.
+        :raises SwitchError: if it can't be read or trusted, or is longer than ``limit``.
+        """
+        try:
+            with self._directory() as directory:
+                content = self._read(directory, limit)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SwitchError(self.called, f"can't be read: {error.strerror}", "Check its path.") from error
+        if len(content) > limit:
+            raise SwitchError(self.called, f"is longer than {limit} bytes", "Remove it.")
+        return content
+
+    def write(self, content: bytes) -> None:
+        """Replace the whole file at once (:func:`os.replace`): a reader sees the old one or the new one.
+
+        The directory is made, for this user alone, if only it is missing. Nothing is synchronised to the
+        disk: what a crash of the machine loses is an open window.
+
+        :raises SwitchError: if the directory can't be trusted.
+        :raises OSError: if the file can't be written.
+        """
+        with suppress(FileExistsError):
+            os.mkdir(self.path.parent, 0o700)
+        with self._directory() as directory:
+            temporary = self._within(directory, f".stagedoor-{secrets.token_hex(8)}")
+            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=directory)
+            try:
+                with open(descriptor, "wb") as stream:
+                    stream.write(content)
+                target = self._within(directory, self.path.name)
+                os.replace(temporary, target, src_dir_fd=directory, dst_dir_fd=directory)
+            except BaseException:
+                os.unlink(temporary, dir_fd=directory)
+                raise
+
+    def remove(self) -> None:
+        """Remove the file; it is no error if there is none.
+
+        :raises SwitchError: if the directory can't be trusted.
+        :raises OSError: if the file can't be removed.
+        """
+        with suppress(FileNotFoundError), self._directory() as directory:
+            os.unlink(self._within(directory, self.path.name), dir_fd=directory)
+
+    def is_own(self) -> bool:
+        """Whether this user owns the file, or the link or pipe in its place, and so may remove it.
+
+        :raises SwitchError: if the directory can't be trusted.
+        """
+        try:
+            with self._directory() as directory:
+                status = self._status(directory)
+        except OSError:
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return False
+        return sys.platform == "win32" or status.st_uid == os.geteuid()
+
+    @contextmanager
+    def _directory(self) -> Iterator[int | None]:
+        """The opened and checked directory; everything else is done relative to it. ``None`` on Windows."""
+        if sys.platform == "win32":
+            yield None
+            return
+        try:
+            descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            if self.path.parent.is_symlink():
+                raise SwitchError(
+                    self.called,
+                    "is in a directory that is a symbolic link, which could point elsewhere a moment later",
+                    "Set STAGEDOOR_SWITCH to a file in the directory itself.",
+                ) from None
+            raise
+        try:
+            self._check_directory(os.fstat(descriptor))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _within(self, directory: int | None, name: str) -> str:
+        return name if directory is not None else str(self.path.parent / name)
+
+    def _status(self, directory: int | None) -> os.stat_result:
+        return os.stat(self._within(directory, self.path.name), dir_fd=directory, follow_symlinks=False)
+
+    def _read(self, directory: int | None, limit: int) -> bytes:
+        try:
+            descriptor = os.open(self._within(directory, self.path.name), _READ_FLAGS, dir_fd=directory)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            # The error says no more than "denied"; this says that it is a link, or whose file it is.
+            self._check_file(self._status(directory))
+            raise
+        try:
+            self._check_file(os.fstat(descriptor))
+            with open(descriptor, "rb", closefd=False) as stream:
+                return stream.read(limit + 1)
+        finally:
+            os.close(descriptor)
+
+    def _check_directory(self, status: os.stat_result) -> None:
+        if sys.platform == "win32":
+            return
+        remedy = "Set STAGEDOOR_SWITCH to a file in a directory that only the application's user can write."
+        if status.st_uid not in (os.geteuid(), 0):
+            raise SwitchError(
+                self.called,
+                f"is in a directory that belongs to {_user(status.st_uid)}, who could replace it, while this "
+                f"process runs as {_user(os.geteuid())}",
+                remedy,
+            )
+        if status.st_mode & 0o022:
+            mode = stat.S_IMODE(status.st_mode)
+            raise SwitchError(self.called, f"is in a directory that other users can write to (mode {mode:04o})", remedy)
+
+    def _check_file(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device")
+            raise SwitchError(self.called, f"is {kind}, not a regular file", "Remove it.")
+        if sys.platform != "win32" and status.st_uid != os.geteuid():
+            raise SwitchError(
+                self.called,
+                f"belongs to {_user(status.st_uid)}, while this process runs as {_user(os.geteuid())}",
+                "Remove it, and open the window as the user that the application runs as: "
+                f"sudo -u USER STAGEDOOR_SWITCH={self.path} stagedoor open --for 30m.",
+            )
+        if sys.platform != "win32" and status.st_mode & 0o077:
+            mode = stat.S_IMODE(status.st_mode)
+            raise SwitchError(
+                self.called,
+                f"can be read or written by other users (mode {mode:04o}), so that its token is no secret",
+                "Close the window and open a new one.",
+            )
+        # None at all is a file that was replaced or removed after it had been opened: still a whole one.
+        if status.st_nlink > 1:
+            raise SwitchError(
+                self.called,
+                f"has {status.st_nlink} links, so that it has another name somewhere",
+                "Close the window and open a new one.",
+            )
+
+
+@functools.cache  # a directory service may be slow, and reading is done again and again
+def _user(uid: int) -> str:
+    if sys.platform == "win32":
+        return f"uid {uid}"
+    import pwd  # here, because Windows has none
+
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"

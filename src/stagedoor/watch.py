@@ -1,0 +1,140 @@
+"""Watching the switch: which window is open now, as seen by one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from .audit import Audit
+from .errors import SwitchError
+from .switches.base import Switch
+from .window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
+
+#: Seconds between two looks at the switch: a change is noticed within one second, and no request pays for more than a
+#: comparison of the time.
+LOOK_EVERY = 0.5
+
+
+class WindowWatch:
+    """What one process knows of the window, renewed at most every :data:`LOOK_EVERY` seconds by whoever asks.
+
+    Everything that is wrong with the switch or the clock counts as closed, and is recorded once.
+
+    :param switch: where the window is read from.
+    :param audit: where what happens to the window is recorded.
+    :param clock: the clock seam.
+    """
+
+    def __init__(self, switch: Switch, audit: Audit, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.switch = switch
+        #: Until then (monotonic seconds) the window is known to be closed; 0.0 while one is open.
+        self.closed_until = 0.0
+        self._audit = audit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._deadline: Deadline | None = None
+        self._trouble: str | None = None
+        self._distrusted: str | None = None
+
+    def current(self, *, look: bool = False) -> Window | None:
+        """The window that is open now, or ``None``. Never raises.
+
+        :param look: look at the switch now, not only when it is time to.
+        """
+        now = self._clock.monotonic()
+        if look:
+            self._next_look = 0.0
+        # One thread looks; the others go by what is known, which is at most one look old.
+        if now >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._look(now)
+            finally:
+                self._lock.release()
+        deadline = self._deadline
+        if deadline is None or deadline.remaining() <= 0:
+            return None
+        return deadline.window
+
+    def remaining(self) -> float:
+        """Seconds until the open window's end; zero or less when none is open."""
+        deadline = self._deadline
+        return deadline.remaining() if deadline is not None else 0.0
+
+    def forget_locks(self) -> None:
+        """In a forked child: the lock may have been held by a thread that the child does not have."""
+        self._lock = threading.Lock()
+
+    def _look(self, now: float) -> None:
+        self._next_look = now + LOOK_EVERY
+        before = self._deadline
+        window = self._read()
+        if window is None:
+            deadline = None
+        elif before is not None and before.window == window:
+            deadline = before
+        else:
+            deadline = Deadline(window, self._clock)
+        if deadline is not None and (reason := self._distrust(deadline)):
+            self._untrusted(reason)
+            deadline = None
+        if deadline is not None and deadline.remaining() <= 0:
+            deadline = None
+        self._record_change(before, deadline)
+        self._deadline = deadline
+        self.closed_until = self._next_look if deadline is None else 0.0
+
+    def _read(self) -> Window | None:
+        try:
+            window = self.switch.read()
+        except SwitchError as error:
+            self._untrusted(str(error))
+            return None
+        except Exception as error:  # A switch of somebody else's making: closed all the same.
+            self._untrusted(f"{self.switch.name} failed with {type(error).__name__}: {error}")
+            return None
+        if window is None or window.token != self._distrusted:
+            self._trouble = None
+        return window
+
+    def _distrust(self, deadline: Deadline) -> str | None:
+        """Why this window is not believed: once the clock was set, its end is anybody's guess for this process."""
+        token = deadline.window.token
+        if token == self._distrusted:
+            return self._trouble
+        reason = deadline.clock_trouble()
+        if reason is None:
+            return None
+        self._distrusted = token
+        return f"{reason}, so the window opened by {deadline.window.opened_by} counts as closed. Open a new one."
+
+    def _untrusted(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._audit.record("untrusted", trouble, level=logging.WARNING, switch=self.switch.name)
+
+    def _record_change(self, before: Deadline | None, after: Deadline | None) -> None:
+        old = before.window if before is not None else None
+        new = after.window if after is not None else None
+        if old is not None and (new is None or new.token != old.token):
+            over = before is not None and before.remaining() <= 0
+            event, how = ("expired", "reached its end") if over else ("closed", "was closed")
+            self._audit.record(event, f"the window opened by {old.opened_by} {how}", **_fields(old))
+        if new is not None and (old is None or new.token != old.token):
+            self._audit.record(
+                "opened",
+                f"a window until {format_time(new.expires_at)}, opened by {new.opened_by}",
+                level=logging.WARNING,
+                **_fields(new),
+            )
+        elif new is not None and old is not None and new.expires_at != old.expires_at:
+            sentence = f"the window opened by {new.opened_by} now ends at {format_time(new.expires_at)}"
+            self._audit.record("extended", sentence, level=logging.WARNING, **_fields(new))
+
+
+def _fields(window: Window) -> dict[str, str]:
+    return {
+        "opened_at": format_time(window.opened_at),
+        "expires_at": format_time(window.expires_at),
+        "opened_by": window.opened_by,
+    }

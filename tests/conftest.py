@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.servers import ServerProcess
+
+Serve = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts servers; ends them after the test, also when it fails, and then shows what they have logged."""
+    servers: list[ServerProcess] = []
+
+    def start(server: str = "waitress", **keywords: Any) -> ServerProcess:
+        servers.append(ServerProcess(tmp_path, server, **keywords))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+        print(server.log)
