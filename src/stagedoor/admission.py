@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from .allowlist import Allowlist
 
 
+#: Stands for the address of a peer on a Unix socket, which has none.
+UNIX_PEER = "unix"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why somebody was not let in.
@@ -30,14 +34,17 @@ def refusal(
     :param presented: the token that came with the request or the attach, or ``None``.
     :param require_token: an allowed address is not enough.
     :param tunnel: a loopback peer that is not on the allowlist is let in with the token; true only for a debug port that
-        itself listens on loopback, because an SSH tunnel ends like that.
+        itself listens on loopback or on a Unix socket, because an SSH tunnel ends like that.
     """
-    holds_token = presented is not None and hmac.compare_digest(presented.encode(), token.encode())
+    # A DAP client can send any string, half a surrogate pair too.
+    holds_token = presented is not None and hmac.compare_digest(
+        presented.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass")
+    )
     if address in allowlist:
         if not require_token or holds_token:
             return None
         return Refusal("token", f"{address} is allowed, but {_token_problem(presented)}; require_token is on")
-    if tunnel and allowlist.is_loopback(address):
+    if tunnel and (address == UNIX_PEER or allowlist.is_loopback(address)):
         if holds_token:
             return None
         return Refusal(

@@ -66,11 +66,12 @@ class Audit:
         if self._allows(what):
             self.record("failed", sentence, level=logging.ERROR, what=what)
 
-    def is_quiet(self, address: str) -> bool:
+    def is_quiet(self, address: str, now: float) -> bool:
         """Whether :meth:`refused` would write nothing now; counts the refusal if so. Lets a request that is turned away
         go on without a sentence having been made that nobody reads.
+
+        :param now: what the clock shows: every request that is turned away comes here, and has just looked.
         """
-        now = self._monotonic()
         if self._refused.get(address, 0.0) > now or (now < self._period_end and not self._left_in_period):
             self._suppressed += 1
             return True

@@ -100,8 +100,8 @@ WITHHELD_CAPABILITIES = (
 def from_client(message: Message) -> Verdict:
     """Whether a client's message goes on to the debugger of a worker, and as what.
 
-    :param message: as :class:`stagedoor.dap.Decoder` gives it. Anything but a request is refused: no debugger waits
-        for a response, and pydevd ends the session at an event.
+    :param message: as :class:`stagedoor.dap.Decoder` gives it. Anything but a request is refused: pydevd's reader
+        dies of it.
     """
     if message["type"] != "request":
         return Refuse(f"A client's {message['type']} is not for the debugger.", show_user=False)
@@ -183,26 +183,28 @@ def _is_printable(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
-def _all_are(kind: type, value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(member, kind) for member in value)
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(member, str) for member in value)
 
 
-def _maps_paths(value: Any) -> bool:
-    return _all_are(dict, value) and all(_all_are(str, list(mapping.values())) for mapping in value)
+def _are_objects_of(value: object, *kinds: type) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(member, dict) and all(isinstance(inner, kinds) for inner in member.values()) for member in value
+    )
 
 
-# Key, what is wrong, and which values are right, if the key is there. Of a wrong one of the last four pydevd's reader
-# dies, without an answer and with the session half open. A token that can't be printed can't be compared either.
+# Key, what is wrong, and which values are right, if the key is there. A token that can't be printed can't be compared
+# either. Of wrong values of the last four pydevd's reader dies, without an answer and with the session half open.
 _ATTACH_RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("processId", 'nothing is injected into a process here. Use "connect".', lambda value: False),
-    ("listen", 'no port is opened for a client. Use "connect".', lambda value: False),
-    ("noDebug", "there would be nothing to attach for. Start with debugging.", lambda value: not value),
+    ("processId", 'nothing is injected into a process here. Use "connect".', lambda v: False),
+    ("listen", 'no port is opened for a client. Use "connect".', lambda v: False),
+    ("noDebug", "there would be nothing to attach for. Start with debugging.", lambda v: not v),
     ("stagedoorToken", "it has to be the window's token, as text.", _is_printable),
-    ("subProcessId", "it has to be the number of a process.", lambda value: type(value) is int),
-    ("pathMappings", "it has to be a list of localRoot and remoteRoot, as text.", _maps_paths),
-    ("rules", "it has to be a list of objects.", lambda value: _all_are(dict, value)),
-    ("debugOptions", "it has to be a list of names.", lambda value: _all_are(str, value)),
-    ("clientOS", 'it has to be "unix" or "windows".', lambda value: str(value).lower() in ("unix", "windows")),
+    ("subProcessId", "it has to be the number of a process.", lambda v: type(v) is int),
+    ("pathMappings", "it has to be a list of localRoot and remoteRoot, as text.", lambda v: _are_objects_of(v, str)),
+    ("rules", "it has to be a list of path or module, as text, with include.", lambda v: _are_objects_of(v, str, bool)),
+    ("debugOptions", "it has to be a list of names.", _are_texts),
+    ("clientOS", 'it has to be "unix" or "windows".', lambda v: str(v).lower() in ("unix", "windows")),
 )
 
 #: What becomes of each request.

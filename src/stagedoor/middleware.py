@@ -98,7 +98,8 @@ class StageDoor:
         self._matched: set[tuple[str, str]] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._monotonic() < self._watch.closed_until or (window := self._admit(environ)) is None:
+        now = self._monotonic()
+        if now < self._watch.closed_until or (window := self._admit(environ, now)) is None:
             return self._app(environ, start_response)
         return self._debug(window, environ, start_response)
 
@@ -125,14 +126,15 @@ class StageDoor:
         self._debugger.stop()
         return was_open
 
-    def _admit(self, environ: WSGIEnvironment) -> Window | None:
+    def _admit(self, environ: WSGIEnvironment, now: float) -> Window | None:
         """The open window, if this is a matching request."""
         try:
-            window = self._watch.current()
+            watch = self._watch
+            window = watch.window if now < watch.open_until else watch.current()
             if window is None:
                 return None
             remote = environ.get("REMOTE_ADDR")
-            if remote not in self._allow and self._audit.is_quiet(str(remote)):
+            if remote not in self._allow and self._audit.is_quiet(str(remote), now):
                 # What follows would come to the same, with a sentence that nobody reads.
                 return None
             address = client_address(environ, forwarded=self.settings.forwarded)
@@ -206,11 +208,13 @@ class _Visit:
         if reason is not None:
             self._door._audit.failed("server", f"{reason} The request goes on undebugged.")
         else:
-            tracing = debugger.arm(window)
-            reason = debugger.reason
+            label = _label(environ)
+            tracing, reason = debugger.arm(window, label, multithread=bool(environ.get("wsgi.multithread")))
             if tracing is not None and tracing.attached:
                 self._state = "attached"
-                if tracing.enter(_label(environ), stop_at_entry=directive == "break"):
+                if tracing.is_full:
+                    reason = "as many requests of this worker are paused as may be"
+                elif tracing.enter(label, stop_at_entry=directive == "break"):
                     self._tracing = tracing
         if reason is not None:
             self._state = f"busy; reason={_quoted(reason)}"
@@ -278,9 +282,13 @@ class _SizedBody(_Body):
 
 
 def _debugger(settings: Settings, watch: WindowWatch, audit: Audit) -> Debugger:
+    if settings.debugger == "gatekeeper":
+        from .debuggers.gatekeeper import GatekeeperDebugger
+
+        return GatekeeperDebugger(settings.gatekeeper_config(), watch, audit, settings.max_pause)
     from .debuggers.listen import ListenDebugger
 
-    return ListenDebugger(settings.bind.host, settings.bind.port, watch, audit, settings.max_pause)
+    return ListenDebugger(settings.bind, watch, audit, settings.max_pause)
 
 
 def _presented(environ: WSGIEnvironment, header: str, cookie: str) -> str | None:

@@ -43,6 +43,8 @@ class SwitchedMonitoring:
 
     def set_events(self, tool_id: int, events: int) -> None:
         with self._lock:
+            if self._ended:
+                return
             self._global_events = events
             if self._running:
                 self._real.set_events(tool_id, events)
@@ -96,6 +98,10 @@ class SwitchedMonitoring:
                 self._apply(on=False)
             self._ended = True
             self._local_events.clear()
+
+    def forget_lock(self) -> None:
+        """In a forked child: the lock may have been held by a thread that the child does not have."""
+        self._lock = threading.RLock()
 
     def _run(self) -> None:
         self._running += 1

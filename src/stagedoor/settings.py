@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from .allowlist import Allowlist, normalized
+from .allowlist import Allowlist
+from .bind import Bind, parse_bind
 from .clientaddr import FORWARDED_CHOICES
+from .control import socket_path
 from .errors import ConfigurationError
-from .switches import switch_from
+from .gatekeeper_config import GatekeeperConfig
+from .switches import FileSwitch, default_path, switch_from
 from .switches.base import Switch
 from .window import SYSTEM_CLOCK, Clock, parse_duration
 
@@ -19,7 +23,7 @@ DEFAULT_BIND = "127.0.0.1:5678"
 DEFAULT_MAX_WINDOW = timedelta(hours=8)
 DEFAULT_MAX_PAUSE = timedelta(minutes=10)
 DEFAULT_FORWARDED = "refuse"
-DEBUGGERS = ("listen",)
+DEBUGGERS = ("listen", "gatekeeper") if hasattr(socket, "AF_UNIX") and os.name == "posix" else ("listen",)
 
 _BOOLEANS = {
     "1": True,
@@ -32,21 +36,6 @@ _BOOLEANS = {
     "off": False,
     "": False,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """Where the debug port is: a TCP address or a Unix socket."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        return Allowlist.is_loopback(self.host)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +85,20 @@ class Settings:
             debugger=_choice(*source.choose("debugger", debugger, DEBUGGERS[0]), DEBUGGERS),
         )
 
+    def gatekeeper_config(self) -> GatekeeperConfig:
+        """What a gatekeeper for these settings is started with; the window is still to be filled in."""
+        switch, bind = self.switch, str(self.bind)
+        return GatekeeperConfig(
+            bind=bind,
+            allow=tuple(self.allow),
+            require_token=self.require_token,
+            max_window=self.max_window.total_seconds(),
+            switch=switch.name,
+            switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
+            control=str(socket_path(default_path().parent, bind, switch.name)),
+            window={},
+        )
+
 
 class _Source:
     """Where a setting comes from: the keyword, else its environment variable, else its default."""
@@ -111,26 +114,6 @@ class _Source:
         if variable in self.environ:
             return self.environ[variable], variable
         return default, keyword
-
-
-def parse_bind(value: object, name: str = "bind") -> Bind:
-    """Read ``ADDRESS:PORT`` with a numeric address; an IPv6 one stands in brackets.
-
-    :raises ConfigurationError: for anything else. A host name is not looked up: what it means can change.
-    """
-    remedy = 'Write a numeric address and a port, such as "127.0.0.1:5678" or "[::1]:5678".'
-    if not isinstance(value, str):
-        raise ConfigurationError(name, value, "is not a string", remedy)
-    host, separator, port = value.strip().rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if bracketed else host
-    if not separator or (":" in host) != bracketed or not port.isascii() or not port.isdigit():
-        raise ConfigurationError(name, value, "is not an address and a port", remedy)
-    if not 0 < int(port[:6]) < 65536:
-        raise ConfigurationError(name, value, "has no port from 1 to 65535", remedy)
-    if normalized(host) is not None:
-        return Bind(host, int(port))
-    raise ConfigurationError(name, value, "is not a numeric address", remedy)
 
 
 def _duration(value: object, name: str) -> timedelta:

@@ -10,6 +10,7 @@ CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a releas
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import socket
@@ -20,6 +21,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from .errors import DebuggerError
@@ -28,7 +30,7 @@ from .monitoring import SwitchedMonitoring
 _Result = TypeVar("_Result")
 
 #: The folder of this package, which the developer never steps into.
-_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_OWN_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class TracingListener(Protocol):
     def resumed(self, pause: Pause, seconds: float) -> None:
         """A paused request runs on, after ``seconds``."""
 
+    def not_paused(self, request: str, limit: int) -> None:
+        """A request ran on over a breakpoint, because ``limit`` others are paused already."""
+
 
 @dataclass(slots=True)
 class _Matching:
@@ -73,6 +78,7 @@ class _Matching:
     thread: threading.Thread
     previous_trace: Any = None
     pause: Pause | None = field(default=None)
+    was_paused: bool = False
 
 
 class Tracing:
@@ -83,12 +89,29 @@ class Tracing:
 
     def __init__(self, listener: TracingListener) -> None:
         self._listener = listener
+        # Held while a thread enters, so that no thread is traced that the stop has not seen.
+        self._lock = threading.Lock()
         self._matching: dict[int, _Matching] = {}
         self._debugger: Any = None
         self._stopped = False
         self._internals: Any = None
         self._breakpointhook: Any = None
+        #: How many requests may be paused at the same time; ``None``: as many as come.
+        self.pause_limit: int | None = None
         self._threads: _MonitoredThreads | _SettraceThreads
+
+    @staticmethod
+    def prepare() -> None:
+        """Import the debugger, so that :meth:`start` is quick. Never raises."""
+        with suppress(Exception):
+            _Internals()
+
+    def start_over(self, connection: socket.socket) -> None:
+        """Start pydevd as the peer of a connected socket, over which it speaks DAP; no port is opened.
+
+        :raises DebuggerError: as :meth:`start` does.
+        """
+        self.start(lambda: self._internals.speak_over(connection))
 
     def start(self, connect: Callable[[], _Result]) -> _Result:
         """Start pydevd by calling ``connect`` (such as :func:`debugpy.listen`), with no thread traced.
@@ -115,11 +138,11 @@ class Tracing:
             self._breakpointhook = breakpointhook
             _current = self
             try:
-                internals.forbid_terminate()
+                internals.restrict_commands(self)
                 with internals.guarded_start(self):
                     result = connect()
                 self._debugger = internals.pydevd.get_global_debugger()
-                self._threads.started(self._debugger)
+                self._threads.started()
             except BaseException:
                 self.stop()
                 raise
@@ -130,7 +153,13 @@ class Tracing:
     def attached(self) -> bool:
         """Whether a client is attached and has configured its session."""
         debugger = self._debugger
-        return debugger is not None and not self._stopped and bool(debugger.is_attached())
+        return debugger is not None and not self._stopped and bool(debugger.has_client())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the debugger still runs. It gives up when its connection ends, because the adapter was killed say."""
+        debugger = self._debugger
+        return debugger is not None and not self._stopped and not debugger.pydb_disposed
 
     @property
     def access_token(self) -> str | None:
@@ -146,16 +175,20 @@ class Tracing:
         :returns: whether the thread is traced; if so, :meth:`leave` must follow.
         """
         ident = threading.get_ident()
-        if not self.attached or ident in self._matching:
-            return False
-        thread = threading.current_thread()
-        matching = self._matching[ident] = _Matching(request, thread)
-        info = self._internals.set_additional_thread_info(thread)
-        # A pooled thread may still carry the step with which an earlier request left the application.
-        self._internals.run_thread(thread)
-        if stop_at_entry:
-            self._internals.step_into_my_code(info)
-        self._threads.trace(self._debugger, matching)
+        with self._lock:
+            if not self.attached or not self.alive or ident in self._matching:
+                return False
+            thread = threading.current_thread()
+            matching = self._matching[ident] = _Matching(request, thread)
+            try:
+                # A client's "pause" may have come just as an earlier request left this pooled thread.
+                self._internals.run_thread(thread)
+                if stop_at_entry:
+                    self._internals.step_into_my_code(thread)
+                self._threads.trace(self._debugger, matching)
+            except BaseException:
+                del self._matching[ident]
+                raise
         return True
 
     def leave(self, ident: int | None = None) -> None:
@@ -166,10 +199,25 @@ class Tracing:
         matching = self._matching.pop(threading.get_ident() if ident is None else ident, None)
         if matching is not None:
             self._threads.untrace(matching, own=matching.thread is threading.current_thread())
+            # The step with which the request left the application would make pydevd look at every call of everybody's.
+            self._internals.run_thread(matching.thread)
+            if matching.was_paused and self.attached:
+                # The client knows this thread by its request, and would show it as running for good.
+                self._internals.report_thread_exited(self._debugger, matching.thread)
 
     def serves(self, ident: int | None) -> bool:
         """Whether the thread ``ident`` serves a matching request now."""
         return ident in self._matching
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are paused as may be."""
+        return self.pause_limit is not None and len(self.pauses) >= self.pause_limit
+
+    @property
+    def requests(self) -> list[tuple[threading.Thread, str]]:
+        """The threads that serve matching requests now, and those requests' labels."""
+        return [(matching.thread, matching.request) for matching in list(self._matching.values())]
 
     @property
     def pauses(self) -> list[Pause]:
@@ -188,15 +236,16 @@ class Tracing:
 
         Never call it on a thread that serves a request: pydevd waits for its own threads.
         """
-        global _current
-        if self._stopped:
-            return
-        self._stopped = True
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
         try:
-            self._threads.ended()
-            if self._debugger is not None or self._internals.pydevd.get_global_debugger() is not None:
-                paused = [matching.thread for matching in list(self._matching.values()) if matching.pause is not None]
-                self._internals.stop(self._debugger or self._internals.pydevd.get_global_debugger(), paused)
+            debugger = self._debugger or self._internals.pydevd.get_global_debugger()
+            matching = list(self._matching.values())
+            self._threads.ended(matching)
+            if debugger is not None:
+                self._internals.stop(debugger, [each.thread for each in matching if each.pause is not None])
         finally:
             self._restore()
 
@@ -214,8 +263,13 @@ class Tracing:
         if matching.pause is not None:
             # Still the same pause: pydevd waits again after "jump to cursor".
             return wait()
+        if self.is_full:
+            self._internals.run_thread(thread)
+            self._listener.not_paused(matching.request, self.pause_limit or 0)
+            return None
         pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, frame.f_lineno)
         matching.pause = pause
+        matching.was_paused = True
         self._threads.pause()
         self._listener.paused(pause)
         try:
@@ -245,6 +299,7 @@ class Tracing:
 
     def forget_in_child(self) -> None:
         """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
+        self._lock = threading.Lock()
         self._stopped = True
         self._matching.clear()
         self._threads.ended_in_child()
@@ -269,21 +324,37 @@ class _SettraceThreads:
 
     def __init__(self, internals: _Internals) -> None:
         self._set_trace = internals.set_trace
+        self._set_trace_to_threads = internals.set_trace_to_threads
 
-    def started(self, debugger: Any) -> None:
-        # settrace(trace_only_current_thread=True) has traced the thread that started the debugger.
-        self._set_trace(None)
+    def started(self) -> None:
+        pass
 
     def trace(self, debugger: Any, matching: _Matching) -> None:
         matching.previous_trace = sys.gettrace()
         debugger.enable_tracing()
 
     def untrace(self, matching: _Matching, *, own: bool) -> None:
-        # Only the thread itself can take its trace function back; from another one, wait_suspended() still denies.
-        if own:
-            self._set_trace(None)
-            if matching.previous_trace is not None:
-                sys.settrace(matching.previous_trace)
+        if not own:
+            self._untrace_from_outside(matching)
+            return
+        self._set_trace(None)
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            # A step out of the application leaves a trace function in the server's frames, which would keep the
+            # debugger alive for as long as the pooled thread.
+            frame.f_trace = None
+            frame = frame.f_back
+        if matching.previous_trace is not None:
+            sys.settrace(matching.previous_trace)
+
+    def _untrace_from_outside(self, matching: _Matching) -> None:
+        previous = matching.previous_trace
+
+        def untrace_this_thread(frame: FrameType, event: str, argument: Any) -> None:
+            sys.settrace(previous)
+
+        # Only the thread itself can take its trace function back; it does so when it next calls a function.
+        self._set_trace_to_threads(untrace_this_thread, [matching.thread.ident], create_dummy_thread=False)
 
     def deny(self) -> None:
         self._set_trace(None)
@@ -294,8 +365,11 @@ class _SettraceThreads:
     def resume(self) -> None:
         pass
 
-    def ended(self) -> None:
-        pass
+    def ended(self, matching: list[_Matching]) -> None:
+        # A paused thread does it itself when it runs on.
+        for each in matching:
+            if each.pause is None:
+                self._untrace_from_outside(each)
 
     def ended_in_child(self) -> None:
         self._set_trace(None)
@@ -314,7 +388,7 @@ class _MonitoredThreads:
     def __init__(self, internals: _Internals) -> None:
         self._module = module = internals.monitoring_module
         self._real_monitoring = module.monitor
-        tool_id = self._real_monitoring.DEBUGGER_ID
+        self._tool_id = tool_id = self._real_monitoring.DEBUGGER_ID
         holder = self._real_monitoring.get_tool(tool_id)
         if holder is not None:
             raise DebuggerError(
@@ -326,8 +400,7 @@ class _MonitoredThreads:
         module.monitor = self._monitoring
         module._thread_local_info = self._local = _denied_by_default(module.ThreadInfo)()
 
-    def started(self, debugger: Any) -> None:
-        self._local.deny()
+    def started(self) -> None:
         # With trace_only_current_thread=True pydevd does not register its tool by itself.
         self._module.start_monitoring(all_threads=True)
 
@@ -352,17 +425,18 @@ class _MonitoredThreads:
     def resume(self) -> None:
         self._monitoring.resume()
 
-    def ended(self) -> None:
+    def ended(self, matching: list[_Matching]) -> None:
         self._monitoring.end()
 
     def ended_in_child(self) -> None:
-        # The lock may have been held by a thread that the child does not have.
-        self._monitoring._lock = threading.RLock()
+        self._monitoring.forget_lock()
         self._monitoring.end()
         self._module.stop_monitoring(all_threads=True)
 
     def restore(self) -> None:
         self._module.monitor = self._real_monitoring
+        # The one callback that pydevd does not take back by itself; the place may be another tool's next.
+        self._real_monitoring.register_callback(self._tool_id, self._real_monitoring.events.PY_UNWIND, None)
         self._module._thread_local_info = threading.local()
         # What it knows of code objects would be believed by the next window's debugger, and keeps them alive.
         self._module._code_to_func_code_info_cache.clear()
@@ -392,14 +466,13 @@ class _Internals:
     """
 
     def __init__(self) -> None:
-        # Else pydevd writes a warning about frozen modules to the server's stderr (debugpy issue 1251).
-        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         import debugpy
 
+        self.debugpy = debugpy
         version = getattr(debugpy, "__version__", "unknown")
         try:
             # Puts pydevd on sys.path; `import pydevd` works only after it.
-            self.api: Any = importlib.import_module("debugpy.server.api")
+            self.api: Any = _import_quietly("debugpy.server.api")
             self.pydevd: Any = importlib.import_module("pydevd")
             self.breakpointhook = sys.breakpointhook if _is_pydevds(sys.breakpointhook) else self.pydevd.settrace
             constants = importlib.import_module("_pydevd_bundle.pydevd_constants")
@@ -407,7 +480,8 @@ class _Internals:
             self._set_global_debugger = constants.set_global_debugger
             self._get_thread_id = constants.get_thread_id
             self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
-            self._step_into = importlib.import_module("_pydevd_bundle.pydevd_comm_constants").CMD_STEP_INTO_MY_CODE
+            commands = importlib.import_module("_pydevd_bundle.pydevd_comm_constants")
+            self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
             self.set_additional_thread_info = importlib.import_module(
                 "_pydevd_bundle.pydevd_additional_thread_info"
             ).set_additional_thread_info
@@ -415,8 +489,13 @@ class _Internals:
                 "_pydevd_bundle.pydevd_thread_lifecycle"
             ).internal_run_thread
             self._commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
-            self._terminate = self._commands.request_terminate_process
-            self.set_trace = importlib.import_module("pydevd_tracing").SetTrace
+            self._original_commands = self._commands.request_terminate_process, self._commands.list_threads
+            self._schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
+            self._net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
+            tracing = importlib.import_module("pydevd_tracing")
+            self.set_trace = tracing.SetTrace
+            self.set_trace_to_threads = tracing.set_trace_to_threads
+            self._restore_settrace = tracing.restore_sys_set_trace_func
             self._called: bool = self.api.listen.called
             self._debugger_class = _guarded_debugger(self.pydevd.PyDB)
             if self.uses_monitoring:
@@ -435,12 +514,30 @@ class _Internals:
             ) from missing
         _install_fork_hook()
 
-    def forbid_terminate(self) -> None:
-        """A client's ``terminate`` would end in ``os._exit(0)``: make it what ``disconnect`` is."""
+    def restrict_commands(self, tracing: Tracing) -> None:
+        """Two of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it what
+        ``disconnect`` is. ``threads`` would list everybody's: answer with those of matching requests, by their labels.
+        """
+
+        def list_threads(commands: Any, debugger: Any, seq: int) -> Any:
+            return self._threads_response(seq, tracing.requests)
+
         self._commands.request_terminate_process = _disconnect_instead
+        self._commands.list_threads = list_threads
 
     def restore(self) -> None:
-        self._commands.request_terminate_process = self._terminate
+        self._commands.request_terminate_process, self._commands.list_threads = self._original_commands
+
+    def _threads_response(self, seq: int, requests: list[tuple[threading.Thread, str]]) -> Any:
+        schema = self._schema
+        threads = [schema.Thread(id=self._get_thread_id(thread), name=label).to_dict() for thread, label in requests]
+        body = schema.ThreadsResponseBody(threads)
+        answer = schema.ThreadsResponse(request_seq=seq, success=True, command="threads", body=body)
+        return self._net_command(self._cmd_return, 0, answer, is_json=True)
+
+    def report_thread_exited(self, debugger: Any, thread: threading.Thread) -> None:
+        """Tell the client that a thread is gone, which pydevd does only when it is."""
+        debugger.writer.add_command(debugger.cmd_factory.make_thread_killed_message(self._get_thread_id(thread)))
 
     def guarded_start(self, tracing: Tracing) -> _GuardedStart:
         return _GuardedStart(self, tracing)
@@ -449,8 +546,9 @@ class _Internals:
         """Forget a pause or a step of ``thread``'s."""
         self._internal_run_thread(thread, self.set_additional_thread_info)
 
-    def step_into_my_code(self, info: Any) -> None:
-        """Stop at the next line of the user's code, as a step into it would."""
+    def step_into_my_code(self, thread: threading.Thread) -> None:
+        """Stop ``thread`` at the next line of the user's code, as a step into it would."""
+        info = self.set_additional_thread_info(thread)
         info.pydev_original_step_cmd = self._step_into
         info.pydev_step_cmd = self._step_into
         info.pydev_step_stop = None
@@ -459,6 +557,26 @@ class _Internals:
         info.update_stepping_info()
         if self.uses_monitoring:
             self.monitoring_module.update_monitor_events(suspend_requested=True)
+            # Functions without a breakpoint that were called before do not report their calls any more.
+            self.monitoring_module.restart_events()
+
+    def speak_over(self, connection: socket.socket) -> None:
+        """What debugpy.connect() does, but over ``connection``, and without waiting for a client."""
+        original = self.pydevd.start_client
+        self.pydevd.start_client = lambda host, port: connection
+        try:
+            self.pydevd.settrace(
+                host="127.0.0.1",  # Never dialled.
+                port=1,
+                suspend=False,
+                notify_stdin=False,
+                patch_multiprocessing=False,
+                wait_for_ready_to_run=False,
+                block_until_connected=True,
+                dont_trace_start_patterns=(os.path.dirname(os.path.abspath(self.debugpy.__file__)),),
+            )
+        finally:
+            self.pydevd.start_client = original
 
     def wake(self, debugger: Any, thread: threading.Thread) -> None:
         """Let a waiting thread look at its state at once, not at pydevd's next turn (0.2 s)."""
@@ -471,11 +589,14 @@ class _Internals:
         self._commands().request_disconnect(debugger, resume_threads=True)
         for thread in paused:
             self.wake(debugger, thread)
-        reader = getattr(debugger, "reader", None)
-        if reader is not None:
-            with suppress(OSError):  # The peer was faster.
-                reader.sock.shutdown(socket.SHUT_RDWR)
+        # The writer still has to say that the session is over.
+        _shut_down(debugger.reader, socket.SHUT_RD)
+        threading_trace = threading.gettrace()
         self.pydevd.stoptrace()
+        if threading_trace is not None:
+            threading.settrace(threading_trace)
+        _shut_down(debugger.reader, socket.SHUT_RDWR)
+        atexit.unregister(self.pydevd.stoptrace)
         self.pydevd.SetupHolder.setup = None
         self.api.listen.called = False
 
@@ -492,6 +613,27 @@ class _Internals:
             self._set_global_debugger(None)
         self.pydevd.SetupHolder.setup = None
         self.api.listen.called = False
+
+
+def _import_quietly(name: str) -> Any:
+    """Import what imports pydevd, without its warning about frozen modules on the server's stderr (debugpy issue 1251)."""
+    variable = "PYDEVD_DISABLE_FILE_VALIDATION"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        return importlib.import_module(name)
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+def _shut_down(owner: Any, how: int) -> None:
+    sock = getattr(owner, "sock", None)
+    if sock is not None:
+        with suppress(OSError):  # The peer was faster.
+            sock.shutdown(how)
 
 
 class _GuardedStart:
@@ -518,6 +660,8 @@ class _GuardedStart:
 
     def __exit__(self, *exc: object) -> None:
         self._internals.pydevd.PyDB, self._internals.pydevd.settrace = self._original
+        # pydevd replaces sys.settrace by a function that warns on stderr whoever uses it.
+        self._internals._restore_settrace()
 
 
 _generation = 0
@@ -531,18 +675,42 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
             global _generation
             self._stagedoor = weakref.ref(tracing)
             super().__init__()
+            # Else a pause on a main thread would patch matplotlib, where the application has imported it.
+            self._installed_gui_support = True
             # pydevd keeps what it knows of code objects by this number; it must never repeat in a process.
             _generation += 1
-            self.mtime = _generation * 1_000_000
+            self.mtime = _generation * 10_000
 
-        # True would make one stop everybody's; a client can ask for it (stopAllThreadsOnSuspend).
+        def _serves(self, ident: int | None) -> bool:
+            tracing = self._stagedoor()
+            return tracing is not None and tracing.serves(ident)
+
+        # True would make one stop, and one step, everybody's; a client can ask for both.
         multi_threads_single_notification = property(lambda self: False, lambda self, value: None)
+        stepping_resumes_all_threads = property(lambda self: False, lambda self, value: None)
+
+        def has_client(self) -> bool:
+            return bool(super().is_attached())
+
+        def is_attached(self) -> bool:
+            """What debugpy.breakpoint() and its like ask first: for everybody else there is no debugger."""
+            return self._serves(threading.get_ident()) and self.has_client()
+
+        def enable_tracing(self, thread_trace_func: Any = None, apply_to_all_threads: bool = False) -> None:
+            if self._serves(threading.get_ident()):
+                super().enable_tracing(thread_trace_func)
+
+        def patch_threads(self) -> None:
+            """Not done: it would trace every thread that is started."""
+
+        def set_trace_for_frame_and_parents(self, thread_ident: int | None, frame: Any, **keywords: Any) -> None:
+            if self._serves(thread_ident):
+                super().set_trace_for_frame_and_parents(thread_ident, frame, **keywords)
 
         def set_suspend(
             self, thread: Any, stop_reason: int, suspend_other_threads: bool = False, *args: Any, **kwargs: Any
         ) -> None:
-            tracing = self._stagedoor()
-            if tracing is not None and tracing.serves(thread.ident):
+            if self._serves(thread.ident):
                 super().set_suspend(thread, stop_reason, False, *args, **kwargs)
 
         def do_wait_suspend(self, thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
@@ -551,8 +719,23 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
                 wait = super().do_wait_suspend
                 tracing.wait_suspended(thread, frame, lambda: wait(thread, frame, event, arg, exception_type))
 
+        def notify_thread_created(self, *args: Any, **kwargs: Any) -> None:
+            """Not done: threads that serve no matching request are nobody's business, the others show when they stop."""
+
         def enable_output_redirection(self, *args: Any) -> None:
             """Not done: it would send every request's output to the client, and replaces sys.stdout for all of them."""
+
+        def setup_auto_reload_watcher(self, *args: Any) -> None:
+            """Not done: it would load changed code for everybody."""
+
+        def dispose_and_kill_all_pydevd_threads(self, wait: bool = True, timeout: float = 0.5) -> None:
+            # When the connection ends, its reader and its writer come here and would wait for themselves to end.
+            thread = threading.current_thread()
+            if thread is self.writer:
+                # What it has not sent is not waited for: nobody can send it any more.
+                self.writer.empty = lambda: True
+            on_own_thread = getattr(thread, "is_pydev_daemon_thread", False)
+            super().dispose_and_kill_all_pydevd_threads(wait and not on_own_thread, timeout)
 
         def on_configuration_done(self) -> None:
             super().on_configuration_done()

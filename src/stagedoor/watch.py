@@ -29,6 +29,10 @@ class WindowWatch:
         self.switch = switch
         #: Until then (monotonic seconds) the window is known to be closed; 0.0 while one is open.
         self.closed_until = 0.0
+        #: Until then :attr:`window` is known to be open; 0.0 while none is.
+        self.open_until = 0.0
+        #: The window that was open at the last look, or ``None``.
+        self.window: Window | None = None
         self._audit = audit
         self._clock = clock
         self._lock = threading.Lock()
@@ -43,10 +47,8 @@ class WindowWatch:
         :param look: look at the switch now, not only when it is time to.
         """
         now = self._clock.monotonic()
-        if look:
-            self._next_look = 0.0
         # One thread looks; the others go by what is known, which is at most one look old.
-        if now >= self._next_look and self._lock.acquire(blocking=False):
+        if (look or now >= self._next_look) and self._lock.acquire(blocking=False):
             try:
                 self._look(now)
             finally:
@@ -82,7 +84,11 @@ class WindowWatch:
             deadline = None
         self._record_change(before, deadline)
         self._deadline = deadline
-        self.closed_until = self._next_look if deadline is None else 0.0
+        if deadline is None:
+            self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
+        else:
+            self.closed_until, self.window = 0.0, deadline.window
+            self.open_until = min(self._next_look, now + deadline.remaining())
 
     def _read(self) -> Window | None:
         try:

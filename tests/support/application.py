@@ -192,6 +192,7 @@ VIEWS: dict[str, Callable[[Environ], str]] = {
     "/hot": hot,
     "/report": report,
     "/closed": lambda environ: str(Streamed.closed),
+    "/pid": lambda environ: str(os.getpid()),
     "/hello": lambda environ: "hello",
 }
 

@@ -93,6 +93,7 @@ class ServerProcess:
         settings = {
             "STAGEDOOR_ALLOW": ALLOWED,
             "STAGEDOOR_SWITCH": str(folder / "switch" / "window.json"),
+            "STAGEDOOR_DEBUGGER": "listen",
             "STAGEDOOR_BIND": f"127.0.0.1:{self.debug_port}",
         }
         script = Path(__file__).with_name("serve.py")

@@ -10,6 +10,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from datetime import timedelta
+from typing import NamedTuple
 
 from stagedoor.audit import Audit
 from stagedoor.errors import DebuggerError, StagedoorError
@@ -62,33 +63,39 @@ class Debugger(ABC):
         """
 
     @abstractmethod
-    def end(self, run: Run, tracing: Tracing) -> None:
+    def end(self, run: Run, tracing: Tracing | None) -> None:
         """Stop everything that :meth:`begin` has started. Runs on the window's thread; must not raise."""
 
     def tick(self, run: Run) -> bool:
         """Look after things, about every :data:`TICK`; returns whether to go on. Runs on the window's thread."""
         return True
 
-    def arm(self, window: Window) -> Tracing | None:
-        """The debugger for ``window``, started if need be; ``None`` if it can't be had in time, with the reason in
-        :attr:`reason`.
+    def armed(self, run: Run, request: str, *, multithread: bool) -> Armed:
+        """The debugger for one matching request of a run that has begun. Runs on the request's thread."""
+        return Armed(run.tracing, None)
+
+    def new_run(self, window: Window) -> Run:
+        return Run(self, window)
+
+    def arm(self, window: Window, request: str, *, multithread: bool) -> Armed:
+        """The debugger for a matching request, started if need be.
+
+        :param request: the request's label.
+        :param multithread: ``environ["wsgi.multithread"]``.
         """
         run = self._run
         if run is None or not run.serves(window):
             with self._lock:
                 run = self._run
                 if run is None or not run.serves(window):
-                    if run is not None and not run.cancel(START_PATIENCE):
-                        return None
-                    run = self._run = Run(self, window)
-                    run.thread.start()
-        return run.tracing if run.ready.wait(START_PATIENCE) else None
-
-    @property
-    def reason(self) -> str | None:
-        """Why the last window's debugger is not there, for the response header; or ``None``."""
-        run = self._run
-        return run.failure if run is not None else None
+                    before, run = run, self.new_run(window)
+                    run.start(after=before)
+                    self._run = run
+        if not run.ready.wait(run.patience):
+            return Armed(None, "the debugger has not started yet")
+        if run.failure is not None:
+            return Armed(None, run.failure)
+        return self.armed(run, request, multithread=multithread)
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the debugging now, as at the window's end, and wait for it.
@@ -106,6 +113,17 @@ class Debugger(ABC):
         self.watch.forget_locks()
 
 
+class Armed(NamedTuple):
+    """What a matching request gets.
+
+    :param tracing: the debugger, if there is one; without a client attached it does nothing.
+    :param busy: why this request is not debugged though a client is attached, for the response header.
+    """
+
+    tracing: Tracing | None
+    busy: str | None
+
+
 class Run:
     """One window's debugging in this process. Its listener methods are called by :class:`~stagedoor.tracing.Tracing`."""
 
@@ -118,6 +136,8 @@ class Run:
         self.thread = threading.Thread(target=self._work, name="stagedoor-window", daemon=True)
         self._debugger = debugger
         self._audit = debugger.audit
+        self._before: Run | None = None
+        self._patient_until = 0.0
         self._cancelled = threading.Event()
         self._ending = False
 
@@ -125,36 +145,76 @@ class Run:
         """Whether this is ``window``'s run. One that failed to start is: it is not tried again for every request."""
         return self.window.token == window.token and not self._ending
 
+    def start(self, *, after: Run | None = None) -> None:
+        """Begin, as soon as the run ``after`` of the window before has ended."""
+        self._before = after
+        self._patient_until = time.monotonic() + START_PATIENCE
+        self.thread.start()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a request may still wait for the debugger to start: only the first ones of a window wait."""
+        return max(0.0, self._patient_until - time.monotonic())
+
     def cancel(self, timeout: float) -> bool:
         """End it, and wait up to ``timeout`` seconds; returns whether everything has been stopped."""
-        self._cancelled.set()
+        self.cancel_soon()
         self.thread.join(timeout)
         return not self.thread.is_alive()
 
+    def cancel_soon(self) -> None:
+        """End it, without waiting."""
+        self._cancelled.set()
+        self.wake()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for up to ``seconds``; returns whether the run is over."""
+        return self._cancelled.wait(seconds)
+
+    def wake(self) -> None:
+        """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
+
     def _work(self) -> None:
         debugger = self._debugger
+        self._wait_for_the_one_before()
+        begun = False
         try:
-            debugger.begin(self)
+            if self._is_due():
+                debugger.begin(self)
+                begun = True
         except Exception as error:
-            self._failed(error)
+            self.failed(error)
         self.ready.set()
         try:
-            while not self._cancelled.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
-                window = debugger.watch.current(look=True)
-                if window is None or window.token != self.window.token:
+            while not self.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
+                if not self._is_due() or (begun and not debugger.tick(self)):
                     break
                 if self.tracing is not None:
-                    if not debugger.tick(self):
-                        break
                     self._continue_long_pauses(self.tracing)
+        except Exception as error:
+            self.failed(error)
         finally:
             self._ending = True
             started, self.tracing = self.tracing, None
-            if started is not None:
+            if begun:
                 debugger.end(self, started)
 
-    def _failed(self, error: Exception) -> None:
-        self.tracing = None
+    def _wait_for_the_one_before(self) -> None:
+        before, self._before = self._before, None
+        if before is not None:
+            before.cancel_soon()
+            before.thread.join()
+
+    def _is_due(self) -> bool:
+        window = self._debugger.watch.current(look=True)
+        return window is not None and window.token == self.window.token and not self._cancelled.is_set()
+
+    def failed(self, error: Exception) -> None:
+        """Remember and record why the debugger could not be started."""
         self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
         self._audit.record(
             "failed",
@@ -180,6 +240,9 @@ class Run:
     def paused(self, pause: Pause) -> None:
         place = f"{pause.file}:{pause.line}"
         self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
+
+    def not_paused(self, request: str, limit: int) -> None:
+        self._audit.record("refused", f"{request} was not paused: {limit} requests are paused already", request=request)
 
     def resumed(self, pause: Pause, seconds: float) -> None:
         self._audit.record(

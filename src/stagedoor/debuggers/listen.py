@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from stagedoor.allowlist import Allowlist
 from stagedoor.audit import Audit
+from stagedoor.bind import Bind
 from stagedoor.errors import ConfigurationError, DebuggerError
 from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 
 from .base import Debugger, Run, refuse_patched_threads
+from .interpreter import python_executable
 
 #: How long an adapter that was told to end may take, in seconds, before it is killed.
 _ADAPTER_PATIENCE = 0.3
@@ -31,23 +31,22 @@ _ADAPTER_PATIENCE = 0.3
 class ListenDebugger(Debugger):
     """``debugpy.listen`` in this process.
 
-    :param host: a loopback address.
-    :param port: the TCP port.
-    :raises ConfigurationError: if ``host`` is not a loopback address: debugpy's port lets everybody in who can reach it.
+    :param bind: a port on a loopback address.
+    :raises ConfigurationError: if it is not a loopback address: debugpy's port lets everybody in who can reach it.
     """
 
     name = "listen"
 
-    def __init__(self, host: str, port: int, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
-        if not Allowlist.is_loopback(host):
+    def __init__(self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
+        if bind.path or not bind.is_local:
             raise ConfigurationError(
                 "bind",
-                f"{host}:{port}",
-                "is not a loopback address, and the listen back end can't keep anybody out",
+                str(bind),
+                "is not a port on a loopback address, and the listen back end can't keep anybody out",
                 "Use 127.0.0.1:5678 and an SSH tunnel.",
             )
         super().__init__(watch, audit, max_pause)
-        self.host, self.port = host, port
+        self.host, self.port = bind.host, bind.port
         self._adapter_token: str | None = None
 
     def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
@@ -78,9 +77,16 @@ class ListenDebugger(Debugger):
             "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
         )
 
-    def end(self, run: Run, tracing: Tracing) -> None:
-        with suppress(Exception):
-            tracing.stop()
+    def tick(self, run: Run) -> bool:
+        # The next matching request starts it again.
+        return run.tracing is not None and run.tracing.alive
+
+    def end(self, run: Run, tracing: Tracing | None) -> None:
+        if tracing is not None:
+            try:
+                tracing.stop()
+            except Exception as error:
+                self.audit.failed("stop", f"{type(error).__name__} while stopping the debugger: {error}")
         if self._adapter_token:
             end_adapter(self._adapter_token)
             self._adapter_token = None
@@ -90,8 +96,7 @@ class ListenDebugger(Debugger):
 
         # True, the default, would patch process creation in the whole application.
         debugpy.configure(subProcess=False)
-        if not _is_python(sys.executable):
-            debugpy.configure(python=_python())
+        debugpy.configure(python=python_executable())
         return debugpy.listen((self.host, self.port))  # type: ignore[no-any-return]
 
     def _remedy(self, error: RuntimeError) -> str:
@@ -132,19 +137,3 @@ def _processes_with(token: str) -> Iterator[int]:
         for line in listing.stdout.splitlines():
             if token in line:
                 yield int(line.split(None, 1)[0])
-
-
-def _is_python(executable: str | None) -> bool:
-    return bool(executable) and Path(str(executable)).name.lower().startswith("python")
-
-
-def _python() -> str:
-    """An interpreter for the adapter where ``sys.executable`` is the server (uWSGI, mod_wsgi)."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for name in (version, "python3", "python"):
-        candidate = Path(sys.prefix) / "bin" / name
-        if candidate.exists():
-            return str(candidate)
-    raise DebuggerError(
-        f"sys.executable is {sys.executable!r}, which is not Python, and there is no interpreter in {sys.prefix}/bin."
-    )

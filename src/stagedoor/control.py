@@ -1,0 +1,195 @@
+"""The control socket between a gatekeeper and the workers and commands of the same user: its place and its wire format.
+
+Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with its line feed::
+
+    worker  -> {"hello": {"digest": "...", "window": "...", "threads": 4}}
+            <- {"welcome": {"client": "on"}}            or {"refused": "why"}, and the connection ends
+    worker  -> {"join": "GET /checkout"}                about to bring its debugger, for this request
+            -> {"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}}
+            -> {"resumed": {"thread": 1}}, {"console": "..."}
+            <- {"client": "on"}, {"client": "off"}, {"client": "ignored"}
+            <- {"audit": {"event": "...", "sentence": "...", "level": 20, "fields": {}}}
+            <- {"closed": "why"}, and the connection ends
+
+    debuggee -> {"debuggee": {}}                        from here on the connection carries pydevd's own DAP
+
+    command -> {"status": {}}     <- {"status": {...}}
+            -> {"close": {}}      <- {"closed": "why"}
+
+The first line decides what the connection is for. The socket is ``0600`` in a directory of ``0700``, and the
+gatekeeper asks the kernel who the peer is (``SO_PEERCRED``) before it reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import socket
+import stat
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError, StagedoorError
+
+#: The longest line, in bytes.
+LINE_CAP = 256 * 1024
+
+#: The longest path of a Unix socket, in bytes, on every system (macOS has room for 104).
+PATH_CAP = 100
+
+ControlMessage = dict[str, Any]
+
+
+class ControlError(StagedoorError):
+    """The control socket can't be trusted, or its peer broke the wire format."""
+
+
+def socket_path(directory: Path, bind: str, switch: str) -> Path:
+    """Where the control socket of the gatekeeper for a debug port and a switch is.
+
+    Applications that share a switch and a port share a gatekeeper, and commands find it by the same two.
+
+    :param directory: the user's runtime directory of Stagedoor's.
+    :param bind: the debug port, as :class:`~stagedoor.settings.Bind` prints it.
+    :param switch: the switch's name.
+    :raises ConfigurationError: if the path would be too long for a Unix socket.
+    """
+    digest = hashlib.sha256(f"{bind}\n{switch}".encode()).hexdigest()[:16]
+    path = directory / f"gatekeeper-{digest}"
+    if len(os.fsencode(path)) > PATH_CAP:
+        raise ConfigurationError(
+            "XDG_RUNTIME_DIR",
+            str(directory.parent),
+            f"is too long: a Unix socket below it would have a path of more than {PATH_CAP} bytes",
+            "Set it, or TMPDIR, to a shorter one.",
+        )
+    return path
+
+
+def private_directory(path: Path) -> Path:
+    """Make ``path`` a directory of this user's alone.
+
+    :raises ControlError: if somebody else owns it or could write to it.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise ControlError(
+            f"{path} must be a directory of this user's with mode 0700, because the control socket is in it. "
+            "Remove it, or set XDG_RUNTIME_DIR."
+        )
+    return path
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line.
+
+    :raises ControlError: if it would be too long.
+    """
+    line = json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+    if len(line) > LINE_CAP:
+        raise ControlError(f"A control message of {len(line)} bytes was not sent: the longest is {LINE_CAP}.")
+    return line
+
+
+def decode(line: bytes) -> ControlMessage:
+    """The message of one line.
+
+    :raises ControlError: if it is not one.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise ControlError("The peer on the control socket sent something that is no control message.")
+    return message
+
+
+def peer_credentials(connection: socket.socket) -> tuple[int, int] | None:
+    """Process id and user id of a Unix socket's peer, from the kernel; ``None`` where it does not tell (not Linux)."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", packed)
+    return pid, uid
+
+
+class ControlConnection:
+    """The end of a worker or of a command: blocking, for one thread at a time.
+
+    :param path: the control socket.
+    :param timeout: seconds to wait for the connection.
+    :raises OSError: if there is no gatekeeper.
+    :raises ControlError: if somebody else's process listens there.
+    """
+
+    def __init__(self, path: Path, timeout: float = 1.0) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._buffer = b""
+        #: What the welcome said of the client.
+        self.received = "off"
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(str(path))
+            credentials = peer_credentials(self._socket)
+            if credentials is not None and credentials[1] not in (os.geteuid(), 0):
+                raise ControlError(f"The process behind {path} belongs to another user, so nothing is said to it.")
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one message.
+
+        :raises OSError: if the gatekeeper is gone.
+        """
+        self._socket.sendall(encode(message))
+
+    def receive(self, timeout: float) -> Iterator[ControlMessage]:
+        """The messages that are there, waiting up to ``timeout`` seconds for the first.
+
+        :raises EOFError: if the gatekeeper is gone.
+        """
+        ready, _, _ = select.select([self._socket], [], [], timeout)
+        if ready:
+            try:
+                received = self._socket.recv(65536)
+            except OSError:
+                received = b""
+            if not received:
+                raise EOFError("the gatekeeper has closed the control socket")
+            *lines, self._buffer = (self._buffer + received).split(b"\n")
+            for line in lines:
+                yield decode(line)
+
+    def ask(self, message: Mapping[str, Any], timeout: float) -> ControlMessage:
+        """Send ``message`` and wait for one answer.
+
+        :raises EOFError: if the gatekeeper is gone.
+        :raises TimeoutError: if it does not answer within ``timeout`` seconds.
+        """
+        self.send(message)
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            for answer in self.receive(left):
+                return answer
+        raise TimeoutError(f"the gatekeeper did not answer within {timeout:g} s")
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def detach(self) -> socket.socket:
+        """The connected socket itself, for what comes after the first line."""
+        self._socket.settimeout(None)
+        return self._socket
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,70 @@
+"""``stagedoor demo --serve``: the same stage, left to a person with an IDE."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import timedelta
+
+from stagedoor.bind import parse_bind
+from stagedoor.console import complain, print_item, print_paragraph
+from stagedoor.errors import StagedoorError
+from stagedoor.launch_json import launch_json
+from stagedoor.settings import DEFAULT_BIND
+from stagedoor.window import Window, format_time
+
+from . import signals
+from .stage import Stage
+from .visitors import DemoFailed, Visitor
+
+_DURATION = timedelta(minutes=30)
+_LOOK_EVERY = 0.2  # seconds between two looks at the window and the application
+
+
+def serve(visitors: tuple[Visitor, Visitor] | None = None) -> int:
+    """Start the application with a window open, print how to attach, and wait for Ctrl-C or the window's end.
+
+    The application's log, with the audit records, is written to stderr.
+
+    :param visitors: the developer and somebody else; by default those that this machine's loopback can play.
+    :returns: the exit code: 0, or 1 if the application did not start or did not last.
+    """
+    try:
+        with (
+            signals.raised(),
+            Stage(debug_port=parse_bind(DEFAULT_BIND).port, log_to_stderr=True, visitors=visitors) as stage,
+        ):
+            try:
+                window = stage.switch.open(_DURATION, opened_by="the demo")
+                stage.first_matching_page()  # which makes the application open the debug port
+                _print_instructions(stage, window)
+                while stage.switch.read() is not None:
+                    if not stage.is_running:
+                        raise DemoFailed("The application has ended.")
+                    time.sleep(_LOOK_EVERY)
+                ended = "The window has ended"
+            except KeyboardInterrupt:
+                ended = "\nInterrupted"
+    except StagedoorError as error:
+        complain(f"The demo failed: {error}")
+        return 1
+    print(f"{ended}; the application has been stopped.")
+    return 0
+
+
+def _print_instructions(stage: Stage, window: Window) -> None:
+    configuration = launch_json("127.0.0.1", stage.debug_port, os.fspath(stage.folder), name="Stagedoor demo")
+    until = format_time(window.expires_at)
+    print_paragraph(f"A small shop runs, with its code in {stage.folder}. A window is open until {until}.")
+    print()
+    print_item(1, f"Open that folder in VS Code: code {stage.folder}")
+    print_item(2, "Paste this into its .vscode/launch.json:")
+    print(f"\n{json.dumps(configuration, indent=2)}\n")
+    print_item(3, f"Set a breakpoint in {stage.code.name}, line {stage.breakpoint_line}, and press F5. The token is")
+    print(f"     {window.token}")
+    print_item(4, "Request the page, as the developer and as somebody else:")
+    print(f"     {stage.developer.curl(stage.port)}    stops")
+    print(f"     {stage.somebody.curl(stage.port)}    does not\n")
+    print_paragraph("It ends with Ctrl-C, with the window, or when you close the window:")
+    print(f"     stagedoor close --switch {stage.switch.path}\n", flush=True)

@@ -1,0 +1,56 @@
+"""``python -m stagedoor.gatekeeper``: started by a worker, with its configuration on standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from stagedoor.errors import StagedoorError
+from stagedoor.gatekeeper_config import GatekeeperConfig
+
+from .process import Gatekeeper
+
+
+def main() -> int:
+    """Open the ports, say ``ready`` on standard output, detach, and serve until the window's end."""
+    try:
+        gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.read()))
+        gatekeeper.listen()
+    except OSError as error:
+        print(f"{error.strerror or error}. Another process may have the debug port; choose another one with bind.")
+        return 1
+    except (StagedoorError, ValueError) as error:
+        print(error)
+        return 1
+    print("ready", flush=True)
+    _detach()
+    serve(gatekeeper)
+    return 0
+
+
+def serve(gatekeeper: Gatekeeper) -> str:
+    """Serve until the end, also that by ``SIGTERM``; returns why it came."""
+
+    async def run() -> str:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, gatekeeper.end, "The gatekeeper was told to end.")
+        return await gatekeeper.run()
+
+    return asyncio.run(run())
+
+
+def _detach() -> None:
+    """Become nobody's child, and let go of the worker's pipes: it waits for both."""
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The gatekeeper's picture of one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stagedoor import control
+
+from .debuggee import Debuggee
+
+if TYPE_CHECKING:
+    from .child import Child
+
+
+@dataclass(slots=True)
+class PausedRequest:
+    """A paused request, as the worker has reported it."""
+
+    request: str
+    place: str
+    since: float = field(default_factory=time.monotonic)
+
+
+class Worker:
+    """A server process that runs the application, from its hello until its control connection ends.
+
+    :param pid: its process id, from the kernel.
+    :param writer: its control connection.
+    """
+
+    def __init__(self, pid: int, writer: asyncio.StreamWriter) -> None:
+        self.pid = pid
+        self.since = time.monotonic()
+        self.debuggee: Debuggee | None = None
+        self.child: Child | None = None
+        #: The request for which it brought its debugger.
+        self.joined_for: str | None = None
+        #: The client was told of this worker and did not open a session for it, or has closed the one that it had.
+        self.ignored = False
+        self.paused: dict[int, PausedRequest] = {}
+        self._writer = writer
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send it one control message."""
+        with suppress(OSError, RuntimeError):
+            self._writer.write(control.encode(message))
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Take what it reports of its paused requests."""
+        if isinstance(report := message.get("paused"), dict):
+            request, place = str(report.get("request"))[:300], str(report.get("place"))[:1000]
+            self.paused[int(report.get("thread", 0))] = PausedRequest(request, place)
+        elif isinstance(report := message.get("resumed"), dict):
+            self.paused.pop(int(report.get("thread", 0)), None)
+
+    def close(self) -> None:
+        if self.debuggee is not None:
+            self.debuggee.close()
+        self._writer.close()
+
+    def status(self) -> dict[str, Any]:
+        now = time.monotonic()
+        return {
+            "pid": self.pid,
+            "seconds": round(now - self.since),
+            "joined": self.debuggee is not None,
+            "attached": self.child is not None and self.child.configured,
+            "paused": [
+                {"request": pause.request, "place": pause.place, "seconds": round(now - pause.since, 1)}
+                for pause in self.paused.values()
+            ],
+        }

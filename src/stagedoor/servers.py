@@ -1,0 +1,82 @@
+"""What is known of the WSGI server around a request: how many threads it has, and how to keep its worker alive.
+
+A WSGI environ does not tell these. They are read from the server's own objects, which stand on the stack of every
+request. Verified with gunicorn 27.0.1, waitress 3.0.2 and uWSGI 2.0.31; of another server nothing is known, and then
+nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server of this process.
+
+    :param threads: how many requests it handles at the same time; ``None`` if nobody knows.
+    :param keep_alive: tells the server's arbiter that this worker is well, which it can't do by itself during a request.
+    :param retiring: whether the worker has been told to end.
+    """
+
+    threads: int | None = None
+    keep_alive: Callable[[], None] | None = None
+    retiring: Callable[[], bool] | None = None
+
+    @property
+    def pause_limit(self) -> int | None:
+        """How many requests may be paused at the same time, so that one thread is left to serve the others; a worker of
+        one thread may have that one paused. ``None``: as many as come.
+        """
+        return None if self.threads is None else max(1, self.threads - 1)
+
+
+def surrounding_server(*, multithread: bool) -> Server:
+    """The server that has called the application on this thread. Never raises.
+
+    :param multithread: ``environ["wsgi.multithread"]``.
+    """
+    with suppress(Exception):
+        uwsgi = sys.modules.get("uwsgi")
+        if uwsgi is not None:
+            return Server(threads=int(uwsgi.opt.get("threads", uwsgi.opt.get(b"threads", 1)) or 1))
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            server = _server_of(frame)
+            if server is not None:
+                return server
+            frame = frame.f_back
+    return Server(threads=None if multithread else 1)
+
+
+def threads_are_off() -> str | None:
+    """Why threads can't run in this process, a sentence, or ``None``."""
+    uwsgi: Any = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return None
+    options = {_text(name): value for name, value in getattr(uwsgi, "opt", {}).items()}
+    if "enable-threads" in options or "threads" in options:
+        return None
+    return "uWSGI runs no Python threads in this process, and the debugger needs some. Start it with --enable-threads."
+
+
+def _server_of(frame: FrameType) -> Server | None:
+    filename = frame.f_code.co_filename.replace("\\", "/")
+    if filename.endswith("gunicorn/workers/sync.py"):
+        worker = frame.f_locals["self"]
+        return Server(1, worker.notify, lambda: not worker.alive)
+    if filename.endswith("gunicorn/workers/gthread.py"):
+        worker = frame.f_locals["self"]
+        return Server(worker.cfg.threads, None, lambda: not worker.alive)
+    if filename.endswith("waitress/task.py") and frame.f_code.co_name == "handler_thread":
+        return Server(len(frame.f_locals["self"].threads))
+    return None
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else name

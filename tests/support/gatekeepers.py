@@ -1,0 +1,111 @@
+"""Servers whose workers are debugged through the gatekeeper, and IDEs attached to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stagedoor.control import ControlConnection, socket_path
+from stagedoor.ide import Ide
+
+from support import application
+from support.servers import ALLOWED, ServerProcess, is_listening
+from support.waiting import wait_for
+
+
+class GatedServer(ServerProcess):
+    """A server behind the gatekeeper back end. The IDE comes from the address that is allowed.
+
+    :param options: gunicorn's settings, such as ``"workers=4 threads=4"``.
+    """
+
+    def __init__(self, folder: Path, server: str = "gunicorn", *, options: str = "", **keywords: Any) -> None:
+        # Not below ``folder``: the path of a Unix socket holds about 100 bytes.
+        self.runtime = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
+        environ = {
+            "STAGEDOOR_DEBUGGER": "gatekeeper",
+            "STAGEDOOR_TESTS_GUNICORN": options,
+            "XDG_RUNTIME_DIR": str(self.runtime),
+        }
+        self._ides: list[Ide] = []
+        self.workers = int(dict(pair.split("=") for pair in options.split()).get("workers", "1"))
+        super().__init__(folder, server, **(environ | keywords))
+
+    @property
+    def control_path(self) -> Path:
+        return socket_path(self.runtime / "stagedoor", f"127.0.0.1:{self.debug_port}", self.switch.name)
+
+    def status(self) -> dict[str, Any]:
+        """What the gatekeeper tells of itself."""
+        connection = ControlConnection(self.control_path)
+        try:
+            return dict(connection.ask({"status": {}}, timeout=2)["status"])
+        finally:
+            connection.close()
+
+    def gatekeepers(self) -> list[int]:
+        """The process ids of the gatekeepers that this server's workers have started."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    is_gatekeeper = b"stagedoor.gatekeeper" in (entry / "cmdline").read_bytes()
+                    if is_gatekeeper and str(self.runtime).encode() in (entry / "environ").read_bytes():
+                        found.append(int(entry.name))
+                except OSError:
+                    continue
+        return found
+
+    def noticed(self, state: str = "open") -> None:
+        """Wait until every worker has noticed what the switch says."""
+        want = state == "open"
+        seen: set[str] = set()
+
+        def all_have() -> bool:
+            for pending in [self.start_get("/pid", ALLOWED) for _ in range(2 * self.workers)]:
+                answer = pending.answer()
+                if ("Stagedoor" in answer.headers) == want:
+                    seen.add(answer.body)
+            return len(seen) >= self.workers
+
+        wait_for(all_have, f"all workers to notice that the window is {state}", timeout=10)
+
+    def ide(
+        self, *stops: str, breakpoints: Mapping[str, Any] | None = None, source: str = ALLOWED, **keywords: Any
+    ) -> Ide:
+        """Attach an IDE with breakpoints at the lines named ``stops``."""
+        lines: Mapping[str, Any] = {application.__file__: [application.stop_line(stop) for stop in stops]}
+        ide = Ide(("127.0.0.1", self.debug_port), breakpoints or lines, source_address=(source, 0), **keywords)
+        self._ides.append(ide)
+        return ide
+
+    def ready(self, *stops: str, **keywords: Any) -> Ide:
+        """Open a window, let a first matching request start the gatekeeper, and attach an IDE."""
+        self.open()
+        self.noticed()
+        return self.ide(*stops, **keywords)
+
+    def wait_until_gone(self, timeout: float = 1.0) -> None:
+        """Wait until nothing of a window is left: port, process, control socket, threads."""
+        wait_for(
+            lambda: (
+                not is_listening(self.debug_port)
+                and not self.gatekeepers()
+                and not os.path.exists(self.control_path)
+                and not self.debugger_threads()
+            ),
+            "the port, the gatekeeper, its control socket and the debugger's threads to be gone",
+            timeout=timeout,
+        )
+
+    def stop(self) -> None:
+        for ide in self._ides:
+            ide.close()
+        super().stop()
+        for pid in self.gatekeepers():
+            os.kill(pid, 9)
+        shutil.rmtree(self.runtime)

@@ -1,0 +1,236 @@
+"""``stagedoor demo``, the real one: what it prints, how it ends, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from stagedoor.dapclient import DapClient
+from stagedoor.demo.visitors import PAIRS
+from support.servers import is_listening
+from support.waiting import wait_for
+
+PRELUDE = "import sys; from stagedoor.demo import play, story; from stagedoor.demo.visitors import PAIRS, Visitor; "
+PLAY_THE_OTHERS = PRELUDE + "sys.exit(play(PAIRS[1]))"
+STRANGER = PRELUDE + "sys.exit(play((Visitor('198.51.100.1', '127.0.0.1'), PAIRS[0][1])))"
+BOTH_ALLOWED = PRELUDE + "story.PATIENCE = 1.0; sys.exit(play((PAIRS[0][0], PAIRS[0][0])))"
+
+
+class Demo:
+    """A demo in a process of its own, all of whose files are in a folder of its own."""
+
+    def __init__(self, folder: str, *arguments: str) -> None:
+        self.folder = Path(folder)
+        environment = {**os.environ, "TMPDIR": folder, "STAGEDOOR_UNTIL": "a setting of the user's own"}
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        self.printed = ""
+        self.errors = ""
+        self._readers = [threading.Thread(target=self._read, args=(name,)) for name in ("printed", "errors")]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str) -> None:
+        stream = self.process.stdout if name == "printed" else self.process.stderr
+        assert stream is not None
+        with stream:
+            for line in stream:
+                setattr(self, name, getattr(self, name) + line)
+
+    def wait_for(self, text: str) -> None:
+        wait_for(lambda: text in self.printed or self._has_ended(), f"the demo to print {text!r}", timeout=30)
+
+    def _has_ended(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the demo ended:\n{self.printed}{self.errors}")
+        return False
+
+    def wait(self) -> int:
+        """The exit code."""
+        code = self.process.wait(60)
+        for reader in self._readers:
+            reader.join(10)
+        return code
+
+    def processes(self) -> list[int]:
+        """The processes that are still there of all that the demo has started, itself included."""
+        marker = os.fsencode(self.folder)
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if marker in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    def ports(self) -> list[int]:
+        """Every port that it has printed."""
+        return [int(port) for port in re.findall(r"(?:port |127\.0\.0\.1:)(\d+)", self.printed)]
+
+    def left_behind(self) -> list[object]:
+        return [*self.processes(), *self.folder.iterdir(), *filter(is_listening, set(self.ports()))]
+
+
+Run = Callable[..., Demo]
+
+
+@pytest.fixture
+def demo() -> Iterator[Run]:
+    """Starts demos; kills them after the test if it has failed to end them."""
+    # Not tmp_path: a short path keeps the lines short that show one.
+    with tempfile.TemporaryDirectory(prefix="sd-") as folder:
+        started: list[Demo] = []
+
+        def start(*arguments: str) -> Demo:
+            started.append(Demo(folder, *(arguments or ("-m", "stagedoor", "demo"))))
+            return started[-1]
+
+        yield start
+        for one in started:
+            one.process.kill()
+            for pid in one.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            one.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "developer", "somebody"),
+    [
+        pytest.param(["-m", "stagedoor", "demo"], "127.0.0.2", "127.0.0.3", id="on Linux"),
+        pytest.param(
+            ["-c", PLAY_THE_OTHERS],
+            "127.0.0.1",
+            "::1",
+            id="where loopback is 127.0.0.1 alone",
+            marks=pytest.mark.skipif(not PAIRS[1][1].is_possible(), reason="needs ::1"),
+        ),
+    ],
+)
+def test_it_shows_the_product(demo: Run, arguments: list[str], developer: str, somebody: str) -> None:
+    run = demo(*arguments)
+    assert run.wait() == 0, run.errors
+    assert run.errors == ""
+    lines = [
+        rf"{developer} +200 in [\d.]+ ms: {developer} pays 2.30",
+        r"debugger +port \d+ closed, no process",
+        rf"{developer} +200 in [\d.]+ ms, [\d.]+ s after the opening, and",
+        r"Stagedoor: open; until=\S+Z; client=waiting",
+        r"attached +after [\d.]+ s, breakpoint at shop.py:\d+",
+        r"debugger +port \d+ open, processes: \d+",
+        rf"{developer} +stopped in basket\(\), shop.py:\d+, after [\d.]+ ms",
+        r"items = {'apples': 3, 'pears': 2}",
+        rf"visitor = '{developer}'",
+        rf"{somebody} +200 in [\d.]+ ms: {somebody} pays 2.30",
+        r"20 more, the slowest in [\d.]+ ms",
+        rf"{developer} +still paused, [\d.]+ s after its request",
+        rf"{developer} +200, \d+ ms after the end: {developer} pays 2.30",
+        r"debugger +client cut off after [\d.]+ s",
+        r"port closed, no process left, after [\d.]+ s",
+        r"expired +the window opened by the demo reached its end",
+        r"left behind +no process, no open port, no file",
+    ]
+    assert re.search(r"\n.*".join(rf" +{line}" for line in lines).replace(r"\n.*", r"\n(?:.*\n)*?"), run.printed)
+    assert all(len(line) <= 80 for line in run.printed.splitlines())
+    assert "\033" not in run.printed, "colours, though this is no terminal"
+    assert run.ports()
+    assert not run.left_behind()
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        pytest.param(STRANGER, "The application did not answer 198.51.100.1", id="a visitor who can't connect"),
+        pytest.param(BOTH_ALLOWED, "127.0.0.2 got no answer.", id="somebody else who is paused too"),
+    ],
+)
+def test_it_says_what_is_not_as_it_should_be(demo: Run, script: str, problem: str) -> None:
+    run = demo("-c", script)
+    assert run.wait() == 1
+    assert f"stagedoor: The demo failed: {problem}" in run.errors
+    assert "left behind" not in run.printed
+    assert not run.left_behind()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "being told to end"]
+)
+@pytest.mark.parametrize("moment", ["  process ", "still paused"], ids=["at its beginning", "with a request paused"])
+def test_it_cleans_up_after(demo: Run, number: int, code: int, moment: str) -> None:
+    run = demo()
+    run.wait_for(moment)
+    run.process.send_signal(number)
+    assert run.wait() == code
+    assert run.errors == ""
+    assert not run.left_behind()
+
+
+def test_nothing_lasts_when_it_is_killed(demo: Run) -> None:
+    run = demo()
+    run.wait_for("still paused")
+    run.process.kill()
+    run.wait()
+    wait_for(lambda: not run.processes(), "the application and its debugger to end")
+
+
+def get(port: int, source: str) -> str:
+    connection = HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
+    connection.request("GET", "/basket")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+class TestServe:
+    def test_everything_that_it_prints_works(self, demo: Run) -> None:
+        run = demo("-m", "stagedoor", "demo", "--serve")
+        run.wait_for("stagedoor close --switch ")
+        [configuration] = json.loads(re.search(r"^\{.*^\}", run.printed, re.M | re.S).group())["configurations"]
+        code = Path(configuration["pathMappings"][0]["remoteRoot"], "shop.py")
+        line = int(re.search(r"shop.py, line (\d+)", run.printed)[1])
+        token = re.search(r"The token is\n +(\S+)\n", run.printed)[1]
+        curls = re.findall(r"curl --interface (\S+) http://127.0.0.1:(\d+)/basket +(\S.*)", run.printed)
+        assert [(address, says) for address, _, says in curls] == [("127.0.0.2", "stops"), ("127.0.0.3", "does not")]
+        port = int(curls[0][1])
+        where = configuration["connect"]
+        with DapClient((where["host"], where["port"])) as client:
+            client.attach({code: [line]}, {"stagedoorToken": token})
+            answers: list[str] = []
+            mine = threading.Thread(target=lambda: answers.append(get(port, "127.0.0.2")))
+            mine.start()
+            assert client.stack(client.stopped()["threadId"])[0]["line"] == line
+            assert get(port, "127.0.0.3") == "127.0.0.3 pays 2.30\n"
+            assert mine.is_alive()
+            closing = re.search(r"stagedoor (close --switch \S+)", run.printed)[1].split()
+            subprocess.run([sys.executable, "-m", "stagedoor", *closing], check=True, stdout=subprocess.DEVNULL)
+            mine.join(10)
+            assert answers == ["127.0.0.2 pays 2.30\n"]
+        assert run.wait() == 0
+        assert "The window has ended; the application has been stopped." in run.printed
+        assert "stagedoor.audit paused: GET /basket" in run.errors
+        assert not run.left_behind()
+
+    def test_ends_with_ctrl_c(self, demo: Run) -> None:
+        run = demo("-m", "stagedoor", "demo", "--serve")
+        run.wait_for("stagedoor close --switch ")
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait() == 0
+        assert "Traceback" not in run.errors
+        assert not run.left_behind()
