@@ -66,6 +66,10 @@ class Audit:
         if self._allows(what):
             self.record("failed", sentence, level=logging.ERROR, what=what)
 
+    def error(self, doing: str, error: Exception) -> None:
+        """Record an unexpected error of ours on a request, as :meth:`failed` does."""
+        self.failed(doing, f"{type(error).__name__} while {doing}: {error}. The request goes on undebugged.")
+
     def is_quiet(self, address: str, now: float) -> bool:
         """Whether :meth:`refused` would write nothing now; counts the refusal if so. Lets a request that is turned away
         go on without a sentence having been made that nobody reads.

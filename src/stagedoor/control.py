@@ -4,10 +4,11 @@ Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with
 
     worker  -> {"hello": {"digest": "...", "window": "...", "threads": 4}}
             <- {"welcome": {"client": "on"}}            or {"refused": "why"}, and the connection ends
-    worker  -> {"join": "GET /checkout"}                about to bring its debugger, for this request
+            <- {"client": "on"}, {"client": "off"}, {"client": "ignored"}
+    worker  -> {"seen": "on"}                           requests are treated so from now on
+            -> {"join": "GET /checkout"}                about to bring its debugger, for this request
             -> {"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}}
             -> {"resumed": {"thread": 1}}, {"console": "..."}
-            <- {"client": "on"}, {"client": "off"}, {"client": "ignored"}
             <- {"audit": {"event": "...", "sentence": "...", "level": 20, "fields": {}}}
             <- {"closed": "why"}, and the connection ends
 

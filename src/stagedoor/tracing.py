@@ -616,7 +616,7 @@ class _Internals:
 
 
 def _import_quietly(name: str) -> Any:
-    """Import what imports pydevd, without its warning about frozen modules on the server's stderr (debugpy issue 1251)."""
+    """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251)."""
     variable = "PYDEVD_DISABLE_FILE_VALIDATION"
     before = os.environ.get(variable)
     os.environ[variable] = "1"
@@ -730,10 +730,10 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
 
         def dispose_and_kill_all_pydevd_threads(self, wait: bool = True, timeout: float = 0.5) -> None:
             # When the connection ends, its reader and its writer come here and would wait for themselves to end.
-            thread = threading.current_thread()
+            thread: Any = threading.current_thread()
             if thread is self.writer:
                 # What it has not sent is not waited for: nobody can send it any more.
-                self.writer.empty = lambda: True
+                thread.empty = lambda: True
             on_own_thread = getattr(thread, "is_pydev_daemon_thread", False)
             super().dispose_and_kill_all_pydevd_threads(wait and not on_own_thread, timeout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 from .audit import Audit
 from .errors import SwitchError
@@ -47,8 +48,8 @@ class WindowWatch:
         :param look: look at the switch now, not only when it is time to.
         """
         now = self._clock.monotonic()
-        # One thread looks; the others go by what is known, which is at most one look old.
-        if (look or now >= self._next_look) and self._lock.acquire(blocking=False):
+        # One thread looks; requests meanwhile go by what is known, which is at most one look old.
+        if (look or now >= self._next_look) and self._lock.acquire(blocking=look):
             try:
                 self._look(now)
             finally:
@@ -138,7 +139,7 @@ class WindowWatch:
             self._audit.record("extended", sentence, level=logging.WARNING, **_fields(new))
 
 
-def _fields(window: Window) -> dict[str, str]:
+def _fields(window: Window) -> dict[str, Any]:
     return {
         "opened_at": format_time(window.opened_at),
         "expires_at": format_time(window.expires_at),

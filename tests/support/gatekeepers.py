@@ -68,7 +68,7 @@ class GatedServer(ServerProcess):
         def all_have() -> bool:
             for pending in [self.start_get("/pid", ALLOWED) for _ in range(2 * self.workers)]:
                 answer = pending.answer()
-                if ("Stagedoor" in answer.headers) == want:
+                if ("client=waiting" in answer.headers.get("Stagedoor", "")) == want:
                     seen.add(answer.body)
             return len(seen) >= self.workers
 

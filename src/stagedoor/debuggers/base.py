@@ -95,6 +95,8 @@ class Debugger(ABC):
             return Armed(None, "the debugger has not started yet")
         if run.failure is not None:
             return Armed(None, run.failure)
+        if not run.begun:
+            return Armed(None, "the window has just ended")
         return self.armed(run, request, multithread=multithread)
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -131,6 +133,8 @@ class Run:
         self.window = window
         self.tracing: Tracing | None = None
         self.failure: str | None = None
+        #: Whether :meth:`Debugger.begin` went well.
+        self.begun = False
         #: Set when :meth:`Debugger.begin` is through, well or not.
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self._work, name="stagedoor-window", daemon=True)
@@ -181,17 +185,16 @@ class Run:
     def _work(self) -> None:
         debugger = self._debugger
         self._wait_for_the_one_before()
-        begun = False
         try:
             if self._is_due():
                 debugger.begin(self)
-                begun = True
+                self.begun = True
         except Exception as error:
             self.failed(error)
         self.ready.set()
         try:
             while not self.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
-                if not self._is_due() or (begun and not debugger.tick(self)):
+                if not self._is_due() or (self.begun and not debugger.tick(self)):
                     break
                 if self.tracing is not None:
                     self._continue_long_pauses(self.tracing)
@@ -200,7 +203,7 @@ class Run:
         finally:
             self._ending = True
             started, self.tracing = self.tracing, None
-            if begun:
+            if self.begun:
                 debugger.end(self, started)
 
     def _wait_for_the_one_before(self) -> None:

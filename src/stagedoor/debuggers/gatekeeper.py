@@ -211,6 +211,10 @@ class GatekeeperRun(Run):
             if connection.fileno() in ready:
                 for message in connection.receive(0):
                     self._take(message)
+                self._send_outbox(connection)
+                if self.client == "on":
+                    # The first matching request then finds debugpy imported, the slower half of a join.
+                    Tracing.prepare()
         except (OSError, EOFError, ValueError, control.ControlError):
             return True  # The gatekeeper is gone, and with it the debugging.
         return self.is_cancelled
@@ -253,9 +257,7 @@ class GatekeeperRun(Run):
             with self._changed:
                 self.client = str(message["client"])
                 self._changed.notify_all()
-            if self.client == "on":
-                # The first matching request then finds debugpy imported, the slower half of a join.
-                Tracing.prepare()
+            self._post({"seen": self.client})
         elif "audit" in message:
             record = message["audit"]
             self._audit.record(

@@ -33,6 +33,8 @@ from .workers import Worker
 
 #: Seconds between two looks at the switch and the deadline.
 TICK = 0.2
+#: Seconds that a client's attach waits for the workers to know of it, at most.
+_SEEN_PATIENCE = 0.5
 #: Seconds without any worker after which the gatekeeper ends.
 IDLE = 10.0
 #: Connections to the debug port that are open at the same time, at most.
@@ -155,6 +157,20 @@ class Gatekeeper:
 
     def hold(self, root: Root) -> None:
         """The root session is configured: the workers are told, and those that have joined are announced."""
+        for worker in self._workers.values():
+            worker.ignored = False
+            worker.seen = ""
+            worker.send({"client": "on"})
+        self._start(self._welcome(root))
+
+    async def _welcome(self, root: Root) -> None:
+        # A request that comes right after the attach must find its worker informed.
+        patience = time.monotonic() + _SEEN_PATIENCE
+        while any(worker.seen != "on" for worker in self._workers.values()) and time.monotonic() < patience:
+            await asyncio.sleep(0.002)
+        if self.root is not root:
+            return
+        root.welcome()
         seconds = max(0.0, self._deadline.remaining())
         window = self.window
         self._audit("attached", f"{root.client.address} has attached", address=root.client.address)
@@ -163,9 +179,7 @@ class Gatekeeper:
             f" ({_left(seconds)} left). Requests from {self._allow} are debugged; waiting for the first."
         )
         for worker in self._workers.values():
-            worker.ignored = False
-            worker.send({"client": "on"})
-            if worker.debuggee is not None:
+            if worker.debuggee is not None and worker.child is None:
                 root.announce(worker)
 
     def release(self, root: Root) -> None:

@@ -70,8 +70,11 @@ class Root:
             return
         self.configured = True
         self.client.send(dap.response(message))
-        self.client.send(dap.response(self._attach))
         self._gatekeeper.hold(self)
+
+    def welcome(self) -> None:
+        """Answer ``attach``: from now on a matching request of any worker waits for this client."""
+        self.client.send(dap.response(self._attach))
 
     def _accepted(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """Breakpoints as pydevd answers them; each worker gets them from its own session."""

@@ -43,6 +43,8 @@ class Worker:
         #: The client was told of this worker and did not open a session for it, or has closed the one that it had.
         self.ignored = False
         self.paused: dict[int, PausedRequest] = {}
+        #: What it has last confirmed of the client.
+        self.seen = ""
         self._writer = writer
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -55,6 +57,8 @@ class Worker:
         if isinstance(report := message.get("paused"), dict):
             request, place = str(report.get("request"))[:300], str(report.get("place"))[:1000]
             self.paused[int(report.get("thread", 0))] = PausedRequest(request, place)
+        elif "seen" in message:
+            self.seen = str(message["seen"])
         elif isinstance(report := message.get("resumed"), dict):
             self.paused.pop(int(report.get("thread", 0)), None)
 
