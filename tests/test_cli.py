@@ -38,8 +38,9 @@ Stagedoor = Callable[..., Result]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment with these variables of Stagedoor and no others."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STAGEDOOR_", "SUDO_"))}
+    """This process's environment with these variables of Stagedoor and no others, and with output buffered."""
+    others = ("STAGEDOOR_", "SUDO_", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return kept | variables
 
 

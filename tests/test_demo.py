@@ -34,6 +34,7 @@ class Demo:
     def __init__(self, folder: str, *arguments: str) -> None:
         self.folder = Path(folder)
         environment = {**os.environ, "TMPDIR": folder, "STAGEDOOR_UNTIL": "a setting of the user's own"}
+        environment.pop("PYTHONUNBUFFERED", None)  # each line is to be seen when it is true without that too
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment,

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 LOGGER_NAME = "stagedoor.audit"
 
-#: A refusal of the same address is recorded once in this many seconds.
-REFUSAL_INTERVAL = 60.0
-#: All refusals together: at most this many records ...
-REFUSAL_BURST = 10
+#: The same refusal or failure is recorded once in this many seconds.
+INTERVAL = 60.0
+#: Those of one kind together: at most this many records ...
+BURST = 10
 #: ... in this many seconds.
-REFUSAL_PERIOD = 10.0
+PERIOD = 10.0
 #: How many refused addresses are remembered.
 REMEMBERED = 1024
 
@@ -35,10 +36,10 @@ class Audit:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._refused: dict[str, float] = {}
-        self._period_end = 0.0
-        self._left_in_period = 0
-        self._suppressed = 0
+        # One limit for each kind: on a busy server strangers use up theirs all the time.
+        self._limits: defaultdict[str, Limit] = defaultdict(Limit)
+        #: The limit of refusals with the reason ``address``, which nearly every request asks.
+        self.strangers = self._limits["address"]
 
     def record(self, event: str, sentence: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """Write one record.
@@ -52,50 +53,63 @@ class Audit:
             _logger.log(level, "%s: %s", event, sentence, extra={"event": event, **fields})
 
     def refused(self, address: str, code: str, sentence: str, *, level: int = logging.INFO, **fields: Any) -> None:
-        """Record a refusal, unless that would be more than a log can bear: see :data:`REFUSAL_INTERVAL` and
-        :data:`REFUSAL_BURST`. The next record that is written says how many were left out (``suppressed``).
+        """Record a refusal, unless that would be more than a log can bear: see :class:`Limit`. The next record that is
+        written says how many were left out (``suppressed``).
+
+        :param code: the reason in one word, of which there are few.
         """
-        if self._allows(address):
-            suppressed, self._suppressed = self._suppressed, 0
+        limit = self._limits[code]
+        if limit.allows(address, self._monotonic()):
+            suppressed, limit.suppressed = limit.suppressed, 0
             if suppressed:
-                sentence += f" ({suppressed} refusals before this one were not recorded)"
+                sentence += f" ({suppressed} such refusals before this one were not recorded)"
             self.record("refused", sentence, level=level, address=address, reason=code, suppressed=suppressed, **fields)
 
     def failed(self, what: str, sentence: str) -> None:
-        """Record that something of ours went wrong on a request; the same ``what`` once in :data:`REFUSAL_INTERVAL`."""
-        if self._allows(what):
+        """Record that something of ours went wrong on a request; the same ``what`` once in :data:`INTERVAL`."""
+        if self._limits["failed"].allows(what, self._monotonic()):
             self.record("failed", sentence, level=logging.ERROR, what=what)
 
     def error(self, doing: str, error: Exception) -> None:
         """Record an unexpected error of ours on a request, as :meth:`failed` does."""
         self.failed(doing, f"{type(error).__name__} while {doing}: {error}. The request goes on undebugged.")
 
-    def is_quiet(self, address: str, now: float) -> bool:
-        """Whether :meth:`refused` would write nothing now; counts the refusal if so. Lets a request that is turned away
-        go on without a sentence having been made that nobody reads.
+
+class Limit:
+    """What a log can bear of one kind of record: each key once in :data:`INTERVAL`, and all together :data:`BURST` in
+    :data:`PERIOD` seconds. Threads that interleave may write a record more.
+    """
+
+    def __init__(self) -> None:
+        #: How many were left out since the last one that was written.
+        self.suppressed = 0
+        self._quiet_until: dict[object, float] = {}
+        self._full_until = 0.0
+        self._period_end = 0.0
+        self._left = 0
+
+    def is_quiet(self, key: object, now: float) -> bool:
+        """Whether nothing would be written now; counts it as left out if so. Lets a request that is turned away go on
+        without a sentence having been made that nobody reads.
 
         :param now: what the clock shows: every request that is turned away comes here, and has just looked.
+        :raises TypeError: if ``key`` has no hash.
         """
-        if self._refused.get(address, 0.0) > now or (now < self._period_end and not self._left_in_period):
-            self._suppressed += 1
+        if now < self._full_until or self._quiet_until.get(key, 0.0) > now:
+            self.suppressed += 1
             return True
         return False
 
-    def _allows(self, key: str) -> bool:
-        now = self._monotonic()
-        if self._refused.get(key, 0.0) > now or not self._fits(now):
-            self._suppressed += 1
+    def allows(self, key: object, now: float) -> bool:
+        """Whether a record may be written now; counts it as written or as left out."""
+        if self.is_quiet(key, now):
             return False
-        if len(self._refused) >= REMEMBERED:
-            self._refused.clear()
-        self._refused[key] = now + REFUSAL_INTERVAL
-        return True
-
-    def _fits(self, now: float) -> bool:
         if now >= self._period_end:
-            self._period_end = now + REFUSAL_PERIOD
-            self._left_in_period = REFUSAL_BURST
-        if not self._left_in_period:
-            return False
-        self._left_in_period -= 1
+            self._period_end, self._left = now + PERIOD, BURST
+        self._left -= 1
+        if self._left <= 0:
+            self._full_until = self._period_end
+        if len(self._quiet_until) >= REMEMBERED:
+            self._quiet_until.clear()
+        self._quiet_until[key] = now + INTERVAL
         return True

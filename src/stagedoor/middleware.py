@@ -93,6 +93,8 @@ class StageDoor:
         self._watch = WindowWatch(self.settings.switch, self._audit, clock)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
         self._visits = Visits(self._debugger, self._audit)
+        self._is_quiet = self._audit.strangers.is_quiet
+        self._traced = self._visits.traced
         self._matched: set[tuple[str, str]] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -131,10 +133,10 @@ class StageDoor:
             window = watch.window if now < watch.open_until else watch.current()
             if window is None:
                 return None
-            if self._visits.traced:
+            if self._traced:
                 self._visits.release_abandoned()
             remote = environ.get("REMOTE_ADDR")
-            if remote not in self._allow and self._audit.is_quiet(str(remote), now):
+            if remote not in self._allow and self._is_quiet(remote, now):
                 # What follows would come to the same, with a sentence that nobody reads.
                 return None
             address = client_address(environ, forwarded=self.settings.forwarded)
