@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support.servers import ServerProcess
+from support.stage import Stage
 
 Serve = Callable[..., ServerProcess]
 
@@ -24,3 +25,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     for server in servers:
         server.stop()
         print(server.log)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """The test application behind Stagedoor, in this process."""
+    made = Stage()
+    yield made
+    made.stop()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.dapclient import DapClient
+from stagedoor.ide import Ide
 from stagedoor.demo.visitors import PAIRS
 from support.servers import is_listening
 from support.waiting import wait_for
@@ -134,7 +134,7 @@ def test_it_shows_the_product(demo: Run, arguments: list[str], developer: str, s
         r"debugger +port \d+ closed, no process",
         rf"{developer} +200 in [\d.]+ ms, [\d.]+ s after the opening, and",
         r"Stagedoor: open; until=\S+Z; client=waiting",
-        r"attached +after [\d.]+ s, breakpoint at shop.py:\d+",
+        r"attached +after [\d.]+ s, with a breakpoint at shop.py:\d+",
         r"debugger +port \d+ open, processes: \d+",
         rf"{developer} +stopped in basket\(\), shop.py:\d+, after [\d.]+ ms",
         r"items = {'apples': 3, 'pears': 2}",
@@ -211,12 +211,11 @@ class TestServe:
         assert [(address, says) for address, _, says in curls] == [("127.0.0.2", "stops"), ("127.0.0.3", "does not")]
         port = int(curls[0][1])
         where = configuration["connect"]
-        with DapClient((where["host"], where["port"])) as client:
-            client.attach({code: [line]}, {"stagedoorToken": token})
+        with Ide((where["host"], where["port"]), {os.fspath(code): [line]}, token=token) as ide:
             answers: list[str] = []
             mine = threading.Thread(target=lambda: answers.append(get(port, "127.0.0.2")))
             mine.start()
-            assert client.stack(client.stopped()["threadId"])[0]["line"] == line
+            assert ide.stopped().frame()["line"] == line
             assert get(port, "127.0.0.3") == "127.0.0.3 pays 2.30\n"
             assert mine.is_alive()
             closing = re.search(r"stagedoor (close --switch \S+)", run.printed)[1].split()

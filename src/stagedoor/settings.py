@@ -23,7 +23,7 @@ DEFAULT_BIND = "127.0.0.1:5678"
 DEFAULT_MAX_WINDOW = timedelta(hours=8)
 DEFAULT_MAX_PAUSE = timedelta(minutes=10)
 DEFAULT_FORWARDED = "refuse"
-DEBUGGERS = ("listen", "gatekeeper") if hasattr(socket, "AF_UNIX") and os.name == "posix" else ("listen",)
+DEBUGGERS = ("gatekeeper", "listen") if hasattr(socket, "AF_UNIX") and os.name == "posix" else ("listen",)
 
 _BOOLEANS = {
     "1": True,

@@ -69,6 +69,52 @@ def hard_coded(environ: Environ) -> str:
     return "past the hard-coded breakpoint"
 
 
+def builtin_breakpoint(environ: Environ) -> str:
+    breakpoint()  # noqa: T100
+    return "past breakpoint()"
+
+
+def is_connected(environ: Environ) -> str:
+    import debugpy
+
+    return str(debugpy.is_client_connected())
+
+
+def trace_everything(environ: Environ) -> str:
+    """What an application may say that was debugged by hand before."""
+    import debugpy
+
+    debugpy.debug_this_thread()
+    debugpy.trace_this_thread(True)
+    return "traced"
+
+
+#: For requests that run until a test tells them to end, in the same process.
+told = threading.Event()
+waiting_until_told = False
+trace_while_waiting: Any = None
+
+
+def until_told(environ: Environ) -> str:
+    global waiting_until_told, trace_while_waiting
+    deadline = time.monotonic() + 10
+    while not told.is_set() and time.monotonic() < deadline:
+        trace_while_waiting = look_at_the_trace()
+        waiting_until_told = True
+        time.sleep(0.001)
+    waiting_until_told = False
+    return "told"
+
+
+def look_at_the_trace() -> Any:
+    return sys.gettrace()
+
+
+def print_secret(environ: Environ) -> str:
+    print("s3cret")
+    return "printed"
+
+
 def late_thread(environ: Environ) -> str:
     threading.Thread(target=background, args=("late",), daemon=True).start()
     return "started"
@@ -185,6 +231,11 @@ VIEWS: dict[str, Callable[[Environ], str]] = {
     "/view": view,
     "/failing": failing,
     "/hard-coded": hard_coded,
+    "/builtin-breakpoint": builtin_breakpoint,
+    "/is-connected": is_connected,
+    "/trace-everything": trace_everything,
+    "/until-told": until_told,
+    "/print-secret": print_secret,
     "/late-thread": late_thread,
     "/slow": slow,
     "/fork": fork,
@@ -198,7 +249,7 @@ VIEWS: dict[str, Callable[[Environ], str]] = {
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    if environ["PATH_INFO"] == "/stream":
+    if environ["PATH_INFO"] == "/stream":  # stop: first
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Streamed(int(parse_qs(environ["QUERY_STRING"])["blocks"][0]))
     body = VIEWS[environ["PATH_INFO"]](environ).encode()

@@ -87,6 +87,7 @@ class GatedServer(ServerProcess):
         """Open a window, let a first matching request start the gatekeeper, and attach an IDE."""
         self.open()
         self.noticed()
+        wait_for(lambda: os.path.exists(self.control_path), "the gatekeeper to listen")
         return self.ide(*stops, **keywords)
 
     def wait_until_gone(self, timeout: float = 1.0) -> None:

@@ -74,6 +74,10 @@ class Debugger(ABC):
         """The debugger for one matching request of a run that has begun. Runs on the request's thread."""
         return Armed(run.tracing, None)
 
+    def is_worth_waiting(self) -> bool:
+        """Whether a client may be attached already, so that a request waits for the debugger to start."""
+        return True
+
     def new_run(self, window: Window) -> Run:
         return Run(self, window)
 
@@ -91,6 +95,8 @@ class Debugger(ABC):
                     before, run = run, self.new_run(window)
                     run.start(after=before)
                     self._run = run
+        if not run.ready.is_set() and not self.is_worth_waiting():
+            return Armed(None, None)
         if not run.ready.wait(run.patience):
             return Armed(None, "the debugger has not started yet")
         if run.failure is not None:

@@ -66,6 +66,10 @@ class GatekeeperDebugger(Debugger):
             )
         return threads_are_off()
 
+    def is_worth_waiting(self) -> bool:
+        # Where no gatekeeper is, no client can be.
+        return os.path.exists(self._config.control)
+
     def new_run(self, window: Window) -> GatekeeperRun:
         return GatekeeperRun(self, window)
 

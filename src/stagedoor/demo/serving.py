@@ -15,7 +15,7 @@ from stagedoor.settings import DEFAULT_BIND
 from stagedoor.window import Window, format_time
 
 from . import signals
-from .stage import Stage
+from .stage import Stage, wait_for
 from .visitors import DemoFailed, Visitor
 
 _DURATION = timedelta(minutes=30)
@@ -38,6 +38,7 @@ def serve(visitors: tuple[Visitor, Visitor] | None = None) -> int:
             try:
                 window = stage.switch.open(_DURATION, opened_by="the demo")
                 stage.first_matching_page()  # which makes the application open the debug port
+                wait_for(lambda: not stage.port_is_closed(), "the debug port")
                 _print_instructions(stage, window)
                 while stage.switch.read() is not None:
                     if not stage.is_running:

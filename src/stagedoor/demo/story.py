@@ -12,8 +12,8 @@ from datetime import timedelta
 from importlib import metadata
 
 from stagedoor.console import complain, print_paragraph, print_row
-from stagedoor.dapclient import DapClient
 from stagedoor.errors import StagedoorError
+from stagedoor.ide import Ide
 from stagedoor.window import Window, format_time
 
 from . import signals
@@ -52,9 +52,10 @@ def _play(stage: Stage) -> None:
     try:
         _before(stage)
         window = _open_window(stage)
-        with closing(_attach(stage, window)) as client:
-            paused = _stop_one(stage, client)
-            _let_window_end(stage, client, paused)
+        with closing(_attach(stage, window)) as ide:
+            paused = _stop_one(stage, ide)
+            _let_window_end(stage, ide, paused)
+            _debug_console(ide)
         _afterwards(stage)
         _application_log(stage)
     except StagedoorError:
@@ -86,36 +87,30 @@ def _open_window(stage: Stage) -> Window:
     return window
 
 
-def _attach(stage: Stage, window: Window) -> DapClient:
+def _attach(stage: Stage, window: Window) -> Ide:
     _title("The developer attaches a debugger")
     started = time.monotonic()
-    client = wait_for(lambda: _connected(stage), "the debug port")
-    try:
-        taken = client.attach({stage.code: [stage.breakpoint_line]}, {"stagedoorToken": window.token})
-        [point] = taken[os.fspath(stage.code)]
-        _check(point.get("verified") is True, f"The breakpoint was not accepted: {point.get('message')}.")
-    except BaseException:
-        client.close()
-        raise
-    _row("attached", f"after {time.monotonic() - started:.2f} s, breakpoint at {stage.code.name}:{point['line']}")
+    ide = wait_for(lambda: _attached(stage, window), "the debug port")
+    seconds = time.monotonic() - started
+    _row("attached", f"after {seconds:.2f} s, with a breakpoint at {stage.code.name}:{stage.breakpoint_line}")
     processes = stage.debugger_processes()
     _check(bool(processes) or not SEES_PROCESSES, "The debugger's processes can't be seen.")
     listed = f", processes: {', '.join(map(str, processes))}" if processes else ""
     _row("debugger", f"port {stage.debug_port} open{listed}")
-    return client
+    return ide
 
 
-def _stop_one(stage: Stage, client: DapClient) -> Future[Page]:
+def _stop_one(stage: Stage, ide: Ide) -> Future[Page]:
     """Both visitors request the page; returns the developer's request, which is paused."""
     _title("Both request the same page at once")
     started = time.monotonic()
     paused, other = stage.visit(stage.developer), stage.visit(stage.somebody)
-    thread = client.stopped()["threadId"]
+    stop = ide.stopped()
     seconds = time.monotonic() - started
-    frame = client.stack(thread)[0]
+    frame = stop.frame()
     place = (frame["source"]["path"], frame["line"], frame["name"])
     _check(place == (os.fspath(stage.code), stage.breakpoint_line, "basket"), f"It stopped elsewhere: {place}.")
-    shown = client.locals(frame["id"])
+    shown = stop.locals()
     _check(shown.get("visitor") == repr(stage.developer.address), f"The paused request's variables are {shown}.")
     where = f"{frame['name']}(), {stage.code.name}:{frame['line']}"
     _row(stage.developer.address, f"stopped in {where}, after {seconds * 1000:.1f} ms")
@@ -134,7 +129,7 @@ def _stop_one(stage: Stage, client: DapClient) -> Future[Page]:
     return paused
 
 
-def _let_window_end(stage: Stage, client: DapClient, paused: Future[Page]) -> None:
+def _let_window_end(stage: Stage, ide: Ide, paused: Future[Page]) -> None:
     window = stage.switch.open(timedelta(seconds=1), opened_by="the demo")
     _title("The window ends, with that request still paused")
     end = window.expires_at.timestamp()
@@ -143,11 +138,18 @@ def _let_window_end(stage: Stage, client: DapClient, paused: Future[Page]) -> No
     _check_page(page, stage.developer)
     late = max(0.0, page.arrived_at - end)
     _row(stage.developer.address, f"{page.status}, {late * 1000:.0f} ms after the end: {page.text}")
-    client.wait_closed(PATIENCE)
+    ide.root.wait_closed(PATIENCE)
     _row("debugger", f"client cut off after {time.time() - end:.2f} s")
     wait_for(lambda: stage.port_is_closed() and not stage.debugger_processes(), "the debugger to be gone")
     gone = "port closed, no process left" if SEES_PROCESSES else "port closed"
     _row("", f"{gone}, after {time.time() - end:.2f} s")
+
+
+def _debug_console(ide: Ide) -> None:
+    if lines := ide.console():
+        _title("What the developer's debug console said meanwhile")
+        for line in lines:
+            print_paragraph(line)
 
 
 def _afterwards(stage: Stage) -> None:
@@ -177,10 +179,11 @@ def _undisturbed_pages(stage: Stage) -> None:
         _row(visitor.address, f"{page.status} in {_milliseconds(page)}: {page.text}")
 
 
-def _connected(stage: Stage) -> DapClient | None:
+def _attached(stage: Stage, window: Window) -> Ide | None:
     # No probe of the port before: debugpy's is mute for good after two connections that say nothing.
+    breakpoints = {os.fspath(stage.code): [stage.breakpoint_line]}
     try:
-        return DapClient(("127.0.0.1", stage.debug_port), PATIENCE)
+        return Ide(("127.0.0.1", stage.debug_port), breakpoints, token=window.token, timeout=PATIENCE)
     except OSError:
         return None
 
