@@ -212,7 +212,7 @@ class TestStatus:
         assert re.search(r"(30m|29m\d+s) from now", result.stdout)
         assert fits_a_terminal(result.stdout)
         again = document(stagedoor("status", "--json"))
-        assert again == opened | {"seconds_left": again["seconds_left"]}
+        assert again == opened | {"seconds_left": again["seconds_left"], "gatekeeper": None}
 
     def test_of_a_closed_window_is_told_by_the_exit_code(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         result = stagedoor("status")
@@ -226,6 +226,7 @@ class TestStatus:
             "switch": f"file:{switch.path}",
             "bind": "127.0.0.1:5678",
             "allow": [],
+            "gatekeeper": None,
         }
 
     def test_of_a_switch_that_cannot_be_trusted_says_why(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:

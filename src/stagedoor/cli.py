@@ -22,6 +22,7 @@ from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
 from .report import print_window, user, window_document
 from .settings import Settings
+from .status import gatekeeper_status, print_status, watch_status
 from .switches import MemorySwitch, Switch, switch_from
 from .window import format_time, new_window, parse_duration
 
@@ -99,19 +100,26 @@ def _close(arguments: _Arguments) -> int:
 
 def _status(arguments: _Arguments) -> int:
     settings = _settings(arguments)
+    if arguments.watch:
+        return watch_status(settings)
     try:
         window = settings.switch.read()
     except SwitchError as error:
         if not arguments.json:
             raise
-        _print_json(window_document(settings, None, str(error)))
+        _print_json(window_document(settings, None, str(error)) | {"gatekeeper": gatekeeper_status(settings)})
         return 1
     if arguments.json:
-        _print_json(window_document(settings, window))
+        _print_json(window_document(settings, window) | {"gatekeeper": gatekeeper_status(settings)})
     else:
-        print("No window is open.\n" if window is None else "A window is open.\n")
-        print_window(settings, window)
+        print_status(settings, window)
     return 1 if window is None else 0
+
+
+def _gatekeeper(arguments: _Arguments) -> int:
+    from .gatekeeper.foreground import run_in_foreground
+
+    return run_in_foreground(_settings(arguments))
 
 
 def _until(arguments: _Arguments) -> int:
@@ -179,6 +187,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+_SETTINGS = ("switch", "bind", "allow")
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others are."""
 
@@ -207,10 +218,13 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument(f"--{option}", **_OPTIONS[option])
         return added
 
-    opening = command("open", _open, "open a window, or move an open one's end", "switch", "bind", "allow", "json")
+    opening = command("open", _open, "open a window, or move an open one's end", *_SETTINGS, "json")
     opening.add_argument("--for", dest="for_", metavar="DURATION", required=True, help="how long from now, such as 30m")
     command("close", _close, "close the window", "switch")
-    command("status", _status, "show the window, its token and its switch", "switch", "bind", "allow", "json")
+    status = command("status", _status, "show the window, its token and who is attached", *_SETTINGS, "json")
+    status.add_argument("--watch", action="store_true", help="show it again each second, until Ctrl-C")
+    gatekeeper = command("gatekeeper", _gatekeeper, "run the gatekeeper under a supervisor", *_SETTINGS)
+    gatekeeper.add_argument("--foreground", action="store_true", required=True, help="do not detach; the only way")
     until = command("until", _until, "print the time after a while, for STAGEDOOR_UNTIL")
     until.add_argument("duration", metavar="DURATION", help="how long from now, such as 30m")
     check = command("check", _check, "say whether an address is on the allowlist, and why", "allow")

@@ -79,6 +79,8 @@ class _Matching:
     previous_trace: Any = None
     pause: Pause | None = field(default=None)
     was_paused: bool = False
+    #: The exceptions on which the request has stopped. The objects themselves: numbers of theirs could come again.
+    shown: list[BaseException] = field(default_factory=list)
 
 
 class Tracing:
@@ -231,6 +233,14 @@ class Tracing:
             self._internals.run_thread(matching.thread)
             self._internals.wake(self._debugger, matching.thread)
 
+    def stop_on_exception(self, error: BaseException) -> None:
+        """See :func:`stop_on_exception`."""
+        matching = self._matching.get(threading.get_ident())
+        if matching is None or not self.attached or any(error is shown for shown in matching.shown):
+            return
+        matching.shown.append(error)
+        self._internals.debugpy.trigger_exception_handler(error)
+
     def stop(self) -> None:
         """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s.
 
@@ -317,6 +327,17 @@ class Tracing:
 
 _current: Tracing | None = None
 _start_lock = threading.Lock()
+
+
+def stop_on_exception(error: BaseException) -> None:
+    """Stop where ``error`` was raised, if the calling thread serves a matching request and the client stops on uncaught
+    exceptions: its own filters decide. For an exception that nobody will see otherwise, because a framework makes a
+    response of it. The same exception stops a request once. Never raises, and does nothing everywhere else.
+    """
+    tracing = _current
+    if tracing is not None:
+        with suppress(Exception):
+            tracing.stop_on_exception(error)
 
 
 class _SettraceThreads:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .audit import Audit
 from .debuggers.base import Debugger
-from .tracing import Tracing
+from .tracing import Tracing, stop_on_exception
 from .window import Window, format_time
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Visits:
         visit.runs = True
         try:
             result = app(environ, visit.announcing(start_response))
-        except BaseException:
+        except BaseException as error:
+            visit.failed(error)
             visit.leave()
             raise
         finally:
@@ -95,6 +96,12 @@ class _Visit:
             self._tracing = tracing
             self._visits.traced[self._thread] = self
         return "attached"
+
+    def failed(self, error: BaseException) -> None:
+        """The application has failed: show where, before the exception reaches the server. Never raises."""
+        # The others are orders, such as SystemExit from the server's signal handler.
+        if self._tracing is not None and isinstance(error, Exception):
+            stop_on_exception(error)
 
     def leave(self) -> None:
         """The request is over; a second call does nothing. Never raises."""
@@ -157,6 +164,11 @@ class _Body:
         self._visit.runs = True
         try:
             return function(*arguments)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._visit.failed(error)
+            raise
         finally:
             self._visit.runs = False
 

@@ -62,17 +62,20 @@ class GatedServer(ServerProcess):
 
     def noticed(self, state: str = "open") -> None:
         """Wait until every worker has noticed what the switch says."""
-        want = state == "open"
+        self.noticed_with("client=waiting", state == "open")
+
+    def noticed_with(self, said: str, want: bool = True) -> None:
+        """Wait until the header of every worker's responses says so, or does not."""
         seen: set[str] = set()
 
         def all_have() -> bool:
             for pending in [self.start_get("/pid", ALLOWED) for _ in range(2 * self.workers)]:
                 answer = pending.answer()
-                if ("client=waiting" in answer.headers.get("Stagedoor", "")) == want:
+                if (said in answer.headers.get("Stagedoor", "")) == want:
                     seen.add(answer.body)
             return len(seen) >= self.workers
 
-        wait_for(all_have, f"all workers to notice that the window is {state}", timeout=10)
+        wait_for(all_have, f"all workers to say {said}: {want}", timeout=10)
 
     def ide(
         self, *stops: str, breakpoints: Mapping[str, Any] | None = None, source: str = ALLOWED, **keywords: Any

@@ -102,59 +102,6 @@ class GatekeeperDebugger(Debugger):
             with suppress(Exception):
                 tracing.stop()
 
-    def _hello(self, window: Window) -> ControlConnection:
-        """A connection to the gatekeeper of this window, which is started if need be."""
-        path = Path(self._config.control)
-        control.private_directory(path.parent)
-        deadline = time.monotonic() + _START_PATIENCE
-        why = "it could not be started"
-        while time.monotonic() < deadline:
-            with suppress(OSError, EOFError, TimeoutError):
-                connection = ControlConnection(path)
-                hello = {"digest": self._config.digest, "window": window_id(window), "pid": os.getpid()}
-                try:
-                    answer = connection.ask({"hello": hello}, timeout=2)
-                except BaseException:
-                    connection.close()
-                    raise
-                if "welcome" in answer:
-                    connection.received = str(answer["welcome"].get("client"))
-                    return connection
-                connection.close()
-                why = str(answer.get("refused"))
-                if not answer.get("again"):
-                    break
-                time.sleep(0.05)  # That of the last window is just ending.
-                continue
-            with _start_lock(path) as is_ours:
-                if is_ours and not _is_served(path):
-                    self._start(window)
-                elif not is_ours:
-                    time.sleep(0.02)  # Another worker is just starting it.
-        raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", "Close the window and open it again.")
-
-    def _start(self, window: Window) -> None:
-        config = GatekeeperConfig(**{**_fields(self._config), "window": dump_window(window)})
-        process = subprocess.Popen(
-            [python_executable(), "-P", "-m", "stagedoor.gatekeeper"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-        )
-        try:
-            answer, _ = process.communicate(config.dump().encode(), timeout=_START_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise DebuggerError(f"The gatekeeper did not start within {_START_PATIENCE:g} s.") from None
-        if answer.strip() != b"ready":
-            lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
-        self.audit.record("listening", f"the gatekeeper listens on {self._config.bind}", bind=self._config.bind)
-
 
 class GatekeeperRun(Run):
     """One window's debugging in this worker."""
@@ -314,38 +261,3 @@ class GatekeeperRun(Run):
                 "and one thread has to be left for the others."
             }
         )
-
-
-@contextmanager
-def _start_lock(path: Path) -> Iterator[bool]:
-    """Whether this process may start the gatekeeper now; released when it has."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
-
-
-def _is_served(path: Path) -> bool:
-    try:
-        ControlConnection(path).close()
-    except OSError:
-        return False
-    return True
-
-
-def _fields(config: GatekeeperConfig) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in config.__slots__}
-
-
-def _environment() -> dict[str, str]:
-    # The interpreter may not find the packages by itself where the server is not Python.
-    origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
-    folders = {str(Path(origin).parent.parent) for origin in origins if origin}
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(sorted(folders)), "PYTHONDONTWRITEBYTECODE": "1"}

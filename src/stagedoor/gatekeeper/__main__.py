@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import GatekeeperConfig
@@ -30,13 +31,20 @@ def main() -> int:
     return 0
 
 
-def serve(gatekeeper: Gatekeeper) -> str:
-    """Serve until the end, also that by ``SIGTERM``; returns why it came."""
+def serve(gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None) -> str:
+    """Serve until the end, also that by ``SIGTERM`` or ``SIGINT``; returns why it came.
+
+    :param on_signal: called when it is such a signal.
+    """
+
+    def end() -> None:
+        on_signal()
+        gatekeeper.end("The gatekeeper was told to end.")
 
     async def run() -> str:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, gatekeeper.end, "The gatekeeper was told to end.")
+            loop.add_signal_handler(number, end)
         return await gatekeeper.run()
 
     return asyncio.run(run())

@@ -47,14 +47,16 @@ class Gatekeeper:
     """One gatekeeper, for one window.
 
     :param config: what it was started with.
+    :param idle: end when no worker has been left for so many seconds; ``None``: stay.
     :raises ConfigurationError: if it is wrong.
     :raises ValueError: if it holds no window.
     """
 
-    def __init__(self, config: GatekeeperConfig) -> None:
+    def __init__(self, config: GatekeeperConfig, *, idle: float | None = IDLE) -> None:
         self.bind: Bind = parse_bind(config.bind)
         self.root: Root | None = None
         self._config = config
+        self._idle = idle
         self._allow = Allowlist(config.allow)
         self._switch = None
         if config.switch_path is not None:
@@ -318,8 +320,9 @@ class Gatekeeper:
             if trouble := self._deadline.clock_trouble():
                 self.end(f"Nobody can say any more when the window ends: {trouble}.")
                 return
-            if not self._workers and time.monotonic() - self._alone_since > IDLE:
-                self.end(f"No worker has been left for {IDLE:g} s.")
+            alone = time.monotonic() - self._alone_since
+            if self._idle is not None and not self._workers and alone > self._idle:
+                self.end(f"No worker has been left for {self._idle:g} s.")
                 return
             if self._switch is not None and (why := self._look(self._switch)):
                 self.end(why)

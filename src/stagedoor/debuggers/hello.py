@@ -1,0 +1,136 @@
+"""Finding the gatekeeper of a window, or starting it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stagedoor import control
+from stagedoor.audit import Audit
+from stagedoor.control import ControlConnection
+from stagedoor.errors import DebuggerError
+from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window, window_id
+from stagedoor.window import Window
+
+from .interpreter import python_executable
+
+#: Seconds that a worker tries to reach or to start the gatekeeper.
+START_PATIENCE = 5.0
+
+#: What the gatekeeper's process is given of the environment.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+
+
+def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> ControlConnection:
+    """A connection to the gatekeeper of ``window``, which is started if there is none. Its ``received`` is the welcome.
+
+    :param config: what it is started with; the window is filled in here.
+    :param audit: where the start is recorded.
+    :raises DebuggerError: why there is none.
+    :raises ControlError: if the control socket can't be trusted.
+    """
+    path = Path(config.control)
+    control.private_directory(path.parent)
+    deadline = time.monotonic() + START_PATIENCE
+    why = "it does not answer"
+    while time.monotonic() < deadline:
+        try:
+            answer, connection = _ask(path, config, window)
+        except (EOFError, TimeoutError):
+            time.sleep(0.02)  # It is just ending.
+            continue
+        except OSError:
+            with start_lock(path) as is_ours:
+                if is_ours and not _is_served(path):
+                    _start(replace(config, window=dump_window(window)))
+                    audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
+                elif not is_ours:
+                    time.sleep(0.01)  # Another worker is just starting it.
+            continue
+        if connection is not None:
+            return connection
+        why = str(answer.get("refused"))
+        if not answer.get("again"):
+            break
+        time.sleep(0.02)  # That of the last window is just ending.
+    raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", "Close the window and open it again.")
+
+
+def _ask(
+    path: Path, config: GatekeeperConfig, window: Window
+) -> tuple[control.ControlMessage, ControlConnection | None]:
+    """The gatekeeper's answer to a hello, and the connection if it is a welcome."""
+    connection = ControlConnection(path)
+    try:
+        hello = {"digest": config.digest, "window": window_id(window), "pid": os.getpid()}
+        answer = connection.ask({"hello": hello}, timeout=2)
+    except BaseException:
+        connection.close()
+        raise
+    if "welcome" in answer:
+        connection.received = str(answer["welcome"].get("client"))
+        return answer, connection
+    connection.close()
+    return answer, None
+
+
+def _start(config: GatekeeperConfig) -> None:
+    process = subprocess.Popen(
+        [python_executable(), "-P", "-m", "stagedoor.gatekeeper"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        answer, _ = process.communicate(config.dump().encode(), timeout=START_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
+    if answer.strip() != b"ready":
+        lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing."]
+        raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
+
+
+@contextmanager
+def start_lock(path: Path) -> Iterator[bool]:
+    """Whether this process may start the gatekeeper now; released when it has."""
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _is_served(path: Path) -> bool:
+    with suppress(OSError):
+        ControlConnection(path).close()
+        return True
+    return False
+
+
+def _environment() -> dict[str, str]:
+    # The interpreter may not find the packages by itself where the server is not Python.
+    origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
+    folders = {str(Path(origin).parent.parent) for origin in origins if origin}
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(sorted(folders)), "PYTHONDONTWRITEBYTECODE": "1"}

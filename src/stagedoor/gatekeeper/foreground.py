@@ -1,0 +1,75 @@
+"""``stagedoor gatekeeper --foreground``: a gatekeeper for each window, in the terminal's or the supervisor's process.
+
+For systemd, Docker, and for looking at what it does. While this runs, no worker starts one of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from stagedoor import control
+from stagedoor.debuggers.gatekeeper import start_lock
+from stagedoor.errors import StagedoorError
+from stagedoor.gatekeeper_config import dump_window
+from stagedoor.settings import Settings
+from stagedoor.window import Window
+
+from .__main__ import serve
+from .process import TICK, Gatekeeper
+
+_logger = logging.getLogger("stagedoor.gatekeeper")
+
+
+def run_in_foreground(settings: Settings) -> int:
+    """Serve every window of the switch until ``SIGTERM`` or Ctrl-C. Returns the exit code: 1 if another one runs.
+
+    :raises ControlError: if the directory of the control socket can't be trusted.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    config = settings.gatekeeper_config()
+    path = Path(config.control)
+    control.private_directory(path.parent)
+    told_to_end = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        told_to_end.set()
+
+    with start_lock(path) as is_ours:
+        if not is_ours:
+            _logger.error("Another gatekeeper is being started for %s.", settings.bind)
+            return 1
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
+        _logger.info("Waiting for a window of %s.", settings.switch.name)
+        while not told_to_end.wait(TICK):
+            window = _window(settings)
+            if window is None:
+                continue
+            try:
+                gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None)
+                gatekeeper.listen()
+            except (StagedoorError, OSError) as error:
+                _logger.error("The debug port %s can't be opened: %s", settings.bind, error)
+                told_to_end.wait(5)
+                continue
+            _logger.info("A window is open; listening on %s.", settings.bind)
+            why = serve(gatekeeper, told_to_end.set)
+            _logger.info("%s", why)
+            # serve() has taken the signals over.
+            signal.signal(signal.SIGTERM, end)
+            signal.signal(signal.SIGINT, end)
+    return 0
+
+
+def _window(settings: Settings) -> Window | None:
+    try:
+        return settings.switch.read()
+    except StagedoorError as error:
+        _logger.warning("%s", error)
+        return None

@@ -1,0 +1,122 @@
+"""``stagedoor status`` and ``stagedoor gatekeeper --foreground``, as a person and as a script run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.gatekeepers import GatedServer
+from support.servers import ALLOWED, OTHER, is_listening
+from support.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
+    started = GatedServer(tmp_path_factory.mktemp("status"), "waitress")
+    yield started
+    started.stop()
+    print(started.log)
+
+
+def command(server: GatedServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(server.runtime),
+        "STAGEDOOR_SWITCH": str(server.switch.path),
+        "STAGEDOOR_BIND": f"127.0.0.1:{server.debug_port}",
+        "STAGEDOOR_ALLOW": ALLOWED,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "stagedoor", *arguments], capture_output=True, text=True, env=environ, timeout=30
+    )
+
+
+def test_status_shows_who_is_attached_what_is_paused_and_where(server: GatedServer) -> None:
+    ide = server.ready("view")
+    paused = server.start_get("/view?mine", ALLOWED)
+    stop = ide.stopped()
+    shown = command(server, "status")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("attached" in line and f"{ALLOWED} since" in line for line in lines)
+    assert any("worker" in line and str(server.process.pid) in line for line in lines)
+    assert any("GET /view" in line for line in lines)
+    document = json.loads(command(server, "status", "--json").stdout)
+    [worker] = document["gatekeeper"]["workers"]
+    assert worker["pid"] == server.process.pid
+    assert worker["paused"][0]["request"] == "GET /view"
+    assert document["gatekeeper"]["client"]["address"] == ALLOWED
+    assert document["token"] == server.switch.read().token
+    stop.resume()
+    paused.answer()
+    ide.disconnect()
+    assert command(server, "close").returncode == 0
+    server.wait_until_gone()
+    assert json.loads(command(server, "status", "--json").stdout)["gatekeeper"] is None
+
+
+def test_watch_ends_with_the_window(server: GatedServer) -> None:
+    server.open()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "stagedoor", "status", "--watch", "--switch", str(server.switch.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watching.stdout is not None
+        assert "A window is open." in watching.stdout.readline()
+        server.switch.close()
+        rest, _ = watching.communicate(timeout=10)
+        assert "No window is open." in rest
+        assert watching.returncode == 1
+    finally:
+        watching.kill()
+        watching.wait()
+
+
+def test_a_gatekeeper_in_the_foreground_serves_window_after_window(tmp_path: Path) -> None:
+    server = GatedServer(tmp_path, "gunicorn", options="workers=2 threads=2")
+    environ = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(server.runtime),
+        "STAGEDOOR_SWITCH": str(server.switch.path),
+        "STAGEDOOR_BIND": f"127.0.0.1:{server.debug_port}",
+        "STAGEDOOR_ALLOW": ALLOWED,
+    }
+    foreground = subprocess.Popen(
+        [sys.executable, "-m", "stagedoor", "gatekeeper", "--foreground"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert foreground.stderr is not None
+        assert "Waiting for a window" in foreground.stderr.readline()
+        for _ in range(2):
+            server.open()
+            wait_for(lambda: is_listening(server.debug_port), "the debug port to be open before any request")
+            ide = server.ide("view")
+            server.noticed_with("client=")
+            paused = server.start_get("/view?mine", ALLOWED)
+            stop = ide.stopped()
+            assert server.get("/view?other", OTHER).seconds < 1
+            stop.resume()
+            assert paused.answer().body == "total 7 for mine"
+            assert not server.gatekeepers(), "a worker has started a gatekeeper of its own"
+            server.switch.close()
+            wait_for(lambda: not is_listening(server.debug_port), "the debug port to be closed")
+            wait_for(lambda: not server.debugger_threads(), "the workers' debuggers to be gone")
+        foreground.send_signal(signal.SIGTERM)
+        assert foreground.wait(10) == 0
+    finally:
+        foreground.kill()
+        foreground.wait()
+        server.stop()
+        print(server.log)
