@@ -7,43 +7,31 @@ the gatekeeper's Unix socket and listens nowhere.
 
 from __future__ import annotations
 
-import fcntl
-import importlib.util
 import os
 import queue
 import select
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from stagedoor import control
 from stagedoor.audit import Audit
-from stagedoor.control import ControlConnection
-from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window, window_id
+from stagedoor.control import ControlConnection, ControlError
+from stagedoor.gatekeeper_config import GatekeeperConfig
 from stagedoor.servers import Server, surrounding_server, threads_are_off
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window, format_duration
 
 from .base import Armed, Debugger, Run, refuse_patched_threads
-from .interpreter import python_executable
+from .hello import say_hello
 
 #: Seconds that a matching request waits for the client to configure this worker's session.
 JOIN_PATIENCE = 3.0
-#: Seconds that a worker tries to reach or to start the gatekeeper.
-_START_PATIENCE = 5.0
 #: The developer is told this many seconds before a paused request is continued.
 _PAUSE_WARNING = 30.0
-
-#: What the gatekeeper's process is given of the environment.
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "SYSTEMROOT")
 
 
 class GatekeeperDebugger(Debugger):
@@ -76,24 +64,20 @@ class GatekeeperDebugger(Debugger):
     def begin(self, run: Run) -> None:
         assert isinstance(run, GatekeeperRun)
         refuse_patched_threads()
-        run.connect(self._hello(run.window))
+        run.connect(say_hello(self._config, run.window, self.audit))
 
     def armed(self, run: Run, request: str, *, multithread: bool) -> Armed:
         assert isinstance(run, GatekeeperRun)
-        if run.client == "off":
-            return Armed(None, None)
-        if run.server is None:
-            run.server = surrounding_server(multithread=multithread)
+        if run.client == "on" and (run.tracing is None or not run.tracing.attached):
+            run.join(request, multithread=multithread)
         tracing = run.tracing
-        if tracing is None or not tracing.attached:
-            if run.client == "ignored":
-                return Armed(None, "the client has no session for this worker")
-            tracing = run.join(request)
-        return Armed(tracing, None if tracing is not None and tracing.attached else "the client did not answer in time")
+        if tracing is not None and tracing.attached:
+            return Armed(tracing, None)
+        return Armed(None, run.why_not_attached)
 
     def tick(self, run: Run) -> bool:
         assert isinstance(run, GatekeeperRun)
-        return run.look_after_pauses()
+        return run.look_after_requests()
 
     def end(self, run: Run, tracing: Tracing | None) -> None:
         assert isinstance(run, GatekeeperRun)
@@ -101,6 +85,12 @@ class GatekeeperDebugger(Debugger):
         if tracing is not None:
             with suppress(Exception):
                 tracing.stop()
+
+    def forget_in_child(self) -> None:
+        run = self._run
+        super().forget_in_child()
+        if isinstance(run, GatekeeperRun):
+            run.forget_in_child()
 
 
 class GatekeeperRun(Run):
@@ -116,14 +106,16 @@ class GatekeeperRun(Run):
         self._control: ControlConnection | None = None
         self._changed = threading.Condition()
         self._joining = False
+        #: Requests that wait for the client to configure its session.
+        self._waiting = 0
         self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
+        self._doorbell: _Doorbell | None = None
         self._warned: set[float] = set()
 
     def connect(self, connection: ControlConnection) -> None:
-        self._control = connection
+        self._doorbell = _Doorbell()
         self.client = connection.received
+        self._control = connection
 
     def disconnect(self) -> None:
         """Let go of the gatekeeper, and of every request that waits for it."""
@@ -132,32 +124,59 @@ class GatekeeperRun(Run):
             self._changed.notify_all()
         if self._control is not None:
             self._control.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
-        self._wake_read = self._wake_write = -1
+        if self._doorbell is not None:
+            self._doorbell.close()
 
-    def join(self, request: str) -> Tracing | None:
+    def forget_in_child(self) -> None:
+        """In a forked child: else the gatekeeper would not notice the end of this worker before that of the child."""
+        if self._control is not None:
+            self._control.close()
+        if self._doorbell is not None:
+            self._doorbell.close_in_child()
+
+    # On a request's thread
+
+    def join(self, request: str, *, multithread: bool) -> None:
         """Bring pydevd to the gatekeeper, and wait until the client has configured its session for this worker."""
+        if self.server is None:
+            self.server = surrounding_server(multithread=multithread)
         with self._changed:
-            if not self._joining and self.tracing is None:
+            if not self._joining and (self.tracing is None or not self.tracing.alive):
                 self._joining = True
                 self._post({"join": request})
-            self._changed.wait_for(self._is_settled, JOIN_PATIENCE)
-            return self.tracing
+            self._waiting += 1
+            try:
+                self._changed.wait_for(self._is_settled, JOIN_PATIENCE)
+            finally:
+                self._waiting -= 1
 
     def _is_settled(self) -> bool:
         tracing = self.tracing
-        return self.client != "on" or (tracing is not None and tracing.attached)
+        return self.client != "on" or self.failure is not None or (tracing is not None and tracing.attached)
+
+    @property
+    def why_not_attached(self) -> str | None:
+        """Why a matching request is not debugged though there is a client; ``None`` if there is none."""
+        if self.client == "off":
+            return None
+        if self.client == "ignored":
+            return "the client has no session for this worker"
+        return self.failure or "the client did not answer in time"
+
+    # On the window's thread
 
     def wait(self, seconds: float) -> bool:
         """Speak with the gatekeeper for up to ``seconds``; returns whether the run is over."""
-        connection = self._control
-        if connection is None:
+        connection, doorbell = self._control, self._doorbell
+        if connection is None or doorbell is None:
             return super().wait(seconds)
         try:
-            ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], seconds)
-            if self._wake_read in ready:
-                os.read(self._wake_read, 4096)
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
+            poll.register(doorbell.fileno(), select.POLLIN)
+            ready = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+            if doorbell.fileno() in ready:
+                doorbell.silence()
             self._send_outbox(connection)
             if connection.fileno() in ready:
                 for message in connection.receive(0):
@@ -166,17 +185,21 @@ class GatekeeperRun(Run):
                 if self.client == "on":
                     # The first matching request then finds debugpy imported, the slower half of a join.
                     Tracing.prepare()
-        except (OSError, EOFError, ValueError, control.ControlError):
+        except (OSError, EOFError, ControlError):
             return True  # The gatekeeper is gone, and with it the debugging.
         return self.is_cancelled
 
     def wake(self) -> None:
-        with suppress(OSError):
-            os.write(self._wake_write, b".")
+        if self._doorbell is not None:
+            self._doorbell.ring()
 
     def _post(self, message: dict[str, Any]) -> None:
         self._outbox.put(message)
         self.wake()
+
+    def _say(self, sentence: str) -> None:
+        """Write a line to the developer's debug console."""
+        self._post({"console": sentence})
 
     def _send_outbox(self, connection: ControlConnection) -> None:
         with suppress(queue.Empty):
@@ -187,21 +210,35 @@ class GatekeeperRun(Run):
                     self._join()
 
     def _join(self) -> None:
-        """Start pydevd over a connection to the gatekeeper. Runs on the window's thread."""
+        """Start pydevd over a connection to the gatekeeper."""
+        self._drop_dead_debugger()
         tracing = Tracing(self)
         try:
             connection = ControlConnection(self._path)
-            connection.send({"debuggee": {"pid": os.getpid()}})
+            try:
+                connection.send({"debuggee": {"pid": os.getpid()}})
+                if self.server is not None:
+                    tracing.pause_limit = self.server.pause_limit
+                tracing.start_over(connection.detach())
+            except BaseException:
+                connection.close()
+                raise
             self.tracing = tracing
-            tracing.start_over(connection.detach())
-            if self.server is not None:
-                tracing.pause_limit = self.server.pause_limit
+            if self.server is not None and self.server.warning is not None:
+                self._say(self.server.warning)
         except Exception as error:
-            self.tracing = None
             self.failed(error)
         with self._changed:
             self._joining = False
             self._changed.notify_all()
+
+    def _drop_dead_debugger(self) -> None:
+        """pydevd gives up when its connection ends; the next matching request brings a new one."""
+        tracing = self.tracing
+        if tracing is not None and not tracing.alive:
+            self.tracing = None
+            with suppress(Exception):
+                tracing.stop()
 
     def _take(self, message: dict[str, Any]) -> None:
         if "client" in message:
@@ -217,23 +254,33 @@ class GatekeeperRun(Run):
         elif "closed" in message:
             self.cancel_soon()
 
-    def look_after_pauses(self) -> bool:
-        """Keep the server's arbiter content, and warn before a pause ends; returns whether to go on."""
-        server, tracing = self.server, self.tracing
-        pauses = tracing.pauses if tracing is not None else []
-        if server is not None and pauses:
+    def look_after_requests(self) -> bool:
+        """Look after the requests that are paused or wait for the client; returns whether to go on."""
+        self._drop_dead_debugger()
+        pauses = self.tracing.pauses if self.tracing is not None else []
+        server = self.server
+        if server is not None and (pauses or self._waiting):
             if server.retiring is not None and server.retiring():
+                self._say(f"worker {os.getpid()} has to end, so its requests run on.")
+                if self._control is not None:
+                    with suppress(OSError):
+                        self._send_outbox(self._control)
                 return False
             if server.keep_alive is not None:
                 with suppress(Exception):
                     server.keep_alive()
+        self._warn_of_the_end(pauses)
+        return True
+
+    def _warn_of_the_end(self, pauses: list[Pause]) -> None:
         limit = self._max_pause.total_seconds()
         for pause in pauses:
             left = limit - (time.monotonic() - pause.since)
             if limit > _PAUSE_WARNING >= left and pause.since not in self._warned:
                 self._warned.add(pause.since)
-                self._post({"console": f"{pause.request} is continued in {max(0, round(left))} s (max_pause)."})
-        return True
+                self._say(f"{pause.request} is continued in {max(0, round(left))} s (max_pause).")
+
+    # TracingListener
 
     def attached(self) -> None:
         with self._changed:
@@ -251,13 +298,43 @@ class GatekeeperRun(Run):
         super().resumed(pause, seconds)
         self._post({"resumed": {"thread": pause.thread}})
         if seconds > self._max_pause.total_seconds():
-            limit = format_duration(self._max_pause)
-            self._post({"console": f"{pause.request} was continued after {limit} (max_pause)."})
+            self._say(f"{pause.request} was continued after {format_duration(self._max_pause)} (max_pause).")
 
     def not_paused(self, request: str, limit: int) -> None:
-        self._post(
-            {
-                "console": f"{request} was not paused: {limit} requests of worker {os.getpid()} are paused already, "
-                "and one thread has to be left for the others."
-            }
+        self._say(
+            f"{request} was not paused: {limit} requests of worker {os.getpid()} are paused already, and one thread has"
+            " to be left for the others."
         )
+
+
+class _Doorbell:
+    """Ends the wait of the window's thread, from any other thread."""
+
+    def __init__(self) -> None:
+        # Held while the bell rings: a descriptor that is closed meanwhile may be the application's next file.
+        self._lock = threading.Lock()
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+
+    def fileno(self) -> int:
+        return self._reading
+
+    def ring(self) -> None:
+        with self._lock, suppress(OSError):
+            os.write(self._writing, b".")
+
+    def silence(self) -> None:
+        with suppress(OSError):
+            os.read(self._reading, 4096)
+
+    def close(self) -> None:
+        with self._lock:
+            self.close_in_child()
+
+    def close_in_child(self) -> None:
+        """The same without the lock, which a thread that the child does not have may have held."""
+        for descriptor in (self._reading, self._writing):
+            with suppress(OSError):
+                os.close(descriptor)
+        self._reading = self._writing = -1

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from stagedoor import control
-from stagedoor.debuggers.gatekeeper import start_lock
+from stagedoor.debuggers.hello import start_lock
 from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import dump_window
 from stagedoor.settings import Settings
