@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from support.gatekeepers import GatedServer
 from support.servers import ServerProcess
 from support.stage import Stage
 
 Serve = Callable[..., ServerProcess]
+ServeGated = Callable[..., GatedServer]
 
 
 @pytest.fixture
@@ -19,6 +21,21 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(server: str = "waitress", **keywords: Any) -> ServerProcess:
         servers.append(ServerProcess(tmp_path, server, **keywords))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+        print(server.log)
+
+
+@pytest.fixture
+def serve_gated(tmp_path: Path) -> Iterator[ServeGated]:
+    """The same behind the gatekeeper."""
+    servers: list[GatedServer] = []
+
+    def start(server: str = "gunicorn", options: str = "", **keywords: Any) -> GatedServer:
+        servers.append(GatedServer(tmp_path, server, options=options, **keywords))
         return servers[-1]
 
     yield start

@@ -1,80 +1,120 @@
-"""The gatekeeper with real servers, real workers and a real client: the ways through it that people take every day."""
+"""The worker's side of the gatekeeper where something is in its way: no client, no port, a fork, a lost connection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+import fcntl
+import json
+import os
+import socket
+from contextlib import closing
 
-import pytest
-from support.application import stop_line
+from conftest import ServeGated
 from support.gatekeepers import GatedServer
-from support.servers import ALLOWED, OTHER
+from support.servers import ALLOWED, OTHER, Answer
 from support.waiting import wait_for
 
-ServeGated = Callable[..., GatedServer]
 
-SERVERS = [
-    pytest.param("gunicorn", "workers=4 threads=4", id="gunicorn with four workers of four threads"),
-    pytest.param("gunicorn", "workers=4 threads=1 worker_class=sync", id="gunicorn with four sync workers"),
-    pytest.param("waitress", "", id="waitress"),
-    pytest.param("werkzeug", "", id="werkzeug"),
-]
+def pause_and_resume(server: GatedServer) -> None:
+    ide = server.ready("view")
+    paused = server.start_get("/view?mine", ALLOWED)
+    ide.stopped().resume()
+    assert paused.answer().body == "total 7 for mine"
 
 
-@pytest.fixture
-def serve_gated(tmp_path: Path) -> Iterator[ServeGated]:
-    servers: list[GatedServer] = []
-
-    def start(server: str = "gunicorn", options: str = "", **keywords: Any) -> GatedServer:
-        servers.append(GatedServer(tmp_path, server, options=options, **keywords))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-        print(server.log)
+def test_a_window_without_a_client_traces_nothing(serve_gated: ServeGated) -> None:
+    server = serve_gated("gunicorn", "workers=2 threads=4")
+    server.open()
+    server.joined()
+    assert server.get("/view?a", ALLOWED).headers["Stagedoor"].endswith("client=waiting")
+    assert not any(server.report()["debugger_loaded"] for _ in range(10))
 
 
-@pytest.mark.parametrize(("server_name", "options"), SERVERS)
-def test_the_first_matching_request_of_a_worker_stops_in_that_very_request(
-    serve_gated: ServeGated, server_name: str, options: str
-) -> None:
-    server = serve_gated(server_name, options)
+def test_no_request_waits_for_the_start_of_the_gatekeeper(serve_gated: ServeGated) -> None:
+    server = serve_gated("waitress")
+    server.control_path.parent.mkdir(mode=0o700)
+    with open(server.control_path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # As another worker does while it starts the gatekeeper.
+        server.open()
+        answer = wait_for(lambda: matched(server), "a matching request")
+        assert answer.seconds < 1
+        assert answer.headers["Stagedoor"].endswith("client=waiting")
+        assert not server.gatekeepers()
+    server.joined()
+
+
+def test_a_debug_port_that_is_taken_is_said_and_the_next_window_tries_again(serve_gated: ServeGated) -> None:
+    server = serve_gated("gunicorn", "workers=2 threads=4")
+    with closing(socket.create_server(("127.0.0.1", server.debug_port))):
+        server.open()
+        answer = wait_for(lambda: busy(server), "a request that says why it is not debugged")
+        assert answer.body == "hello"
+        assert "ddress already in use" in answer.headers["Stagedoor"]
+        assert "choose another one with bind" in server.log
+        server.switch.close()
+        server.wait_until_no_thread()
+    pause_and_resume(server)
+
+
+def test_two_applications_with_different_settings_do_not_share_a_gatekeeper(serve_gated: ServeGated) -> None:
+    first = serve_gated("waitress")
+    same_place = {"XDG_RUNTIME_DIR": str(first.runtime), "STAGEDOOR_BIND": f"127.0.0.1:{first.debug_port}"}
+    second = serve_gated("waitress", STAGEDOOR_ALLOW=f"{ALLOWED} {OTHER}", **same_place)
+    first.open()
+    first.joined()
+    refused = wait_for(lambda: busy(second), "a request that says why it is not debugged")
+    assert "was started with other settings" in refused.headers["Stagedoor"]
+
+
+def test_a_forked_child_has_nothing_of_the_debugger(serve_gated: ServeGated) -> None:
+    server = serve_gated("waitress")
+    before = json.loads(server.get("/fork", OTHER).body)
     ide = server.ready("view")
     paused = server.start_get("/view?mine", ALLOWED)
     stop = ide.stopped()
-    assert (stop.frame()["name"], stop.frame()["line"]) == ("view", stop_line("view"))
-    assert stop.locals()["query"] == "'mine'"
-    assert stop.session.request("threads")["threads"] == [{"id": stop.thread_id, "name": "GET /view"}]
-    assert max(server.get(f"/view?{number}", OTHER).seconds for number in range(20)) < 1
-    assert not paused.done
+    inside = json.loads(server.get("/fork", ALLOWED).body)
+    # The paused request has a connection of its own.
+    assert len(inside["sockets"]) == len(before["sockets"]) + 1
+    assert inside["descriptors"] == before["descriptors"] + 1
     stop.resume()
-    answer = paused.answer()
-    assert answer.body == "total 7 for mine"
-    assert answer.headers["Stagedoor"].endswith("client=attached")
+    assert paused.answer().body == "total 7 for mine"
 
 
-@pytest.mark.parametrize(("server_name", "options"), SERVERS)
-def test_at_the_end_of_the_window_everything_is_gone_and_paused_requests_complete(
-    serve_gated: ServeGated, server_name: str, options: str
-) -> None:
-    server = serve_gated(server_name, options)
-    for _ in range(2):
-        ide = server.ready("view")
-        paused = server.start_get("/view?mine", ALLOWED)
-        ide.stopped()
-        server.switch.close()
-        assert paused.answer(timeout=2).body == "total 7 for mine"
-        ide.root.wait_closed(1)
-        server.wait_until_gone()
-        assert any("The window was closed" in line for line in ide.console())
+def test_a_worker_that_loses_its_debugger_brings_a_new_one(serve_gated: ServeGated) -> None:
+    server = serve_gated("waitress")
+    ide = server.ready("view")
+    paused = server.start_get("/view?lost", ALLOWED)
+    stop = ide.stopped()
+    lose = "__import__('pydevd').get_global_debugger().reader.sock.shutdown(2)"
+    stop.session.send("evaluate", {"expression": lose, "frameId": stop.frame()["id"], "context": "repl"})
+    assert paused.answer(timeout=3).body == "total 7 for lost"
+    paused = server.start_get("/view?again", ALLOWED)
+    stop = ide.stopped()
+    assert stop.locals()["query"] == "'again'"
+    stop.resume()
+    assert paused.answer().body == "total 7 for again"
 
 
-def test_a_window_without_a_client_traces_nothing_and_waits_for_nothing(serve_gated: ServeGated) -> None:
-    server = serve_gated("gunicorn", "workers=2 threads=4")
-    server.open()
-    server.noticed()
-    wait_for(server.gatekeepers, "the gatekeeper to run")
-    assert max(server.get("/view?a", ALLOWED).seconds for _ in range(20)) < 1
-    assert not any(server.report()["debugger_loaded"] for _ in range(10))
+def test_a_process_with_more_than_1024_open_files_is_debugged(serve_gated: ServeGated) -> None:
+    server = serve_gated("gunicorn", "workers=1 threads=4")
+    ide = server.ready("view")
+    paused = server.start_get("/view?mine", ALLOWED)
+    stop = ide.stopped()
+    for expression in (
+        "__import__('resource').setrlimit(__import__('resource').RLIMIT_NOFILE, (4096, 4096))",
+        "globals().update(kept=[os.open('/dev/null', os.O_RDONLY) for _ in range(1100)])",
+    ):
+        stop.session.evaluate(expression, stop.frame()["id"])
+    server.switch.close()
+    assert paused.answer().body == "total 7 for mine"
+    server.wait_until_gone()
+    pause_and_resume(server)
+
+
+def matched(server: GatedServer) -> Answer | None:
+    answer = server.get("/hello", ALLOWED)
+    return answer if "Stagedoor" in answer.headers else None
+
+
+def busy(server: GatedServer) -> Answer | None:
+    answer = server.get("/hello", ALLOWED)
+    return answer if "busy" in answer.headers.get("Stagedoor", "") else None

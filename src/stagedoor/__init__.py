@@ -1,7 +1,9 @@
 """Attach VS Code to a running WSGI application: for requests from allowed addresses only, and only for a while."""
 
 from .errors import ConfigurationError, DebuggerError, StagedoorError, SwitchError, WindowRefused
+from .jobs import traced
 from .middleware import StageDoor
+from .tracing import stop_on_exception
 from .window import Window
 
 __all__ = [
@@ -12,4 +14,6 @@ __all__ = [
     "SwitchError",
     "Window",
     "WindowRefused",
+    "stop_on_exception",
+    "traced",
 ]

@@ -1,8 +1,9 @@
 """One structured record for each decision and connection, on the logger ``stagedoor.audit``. Never raises.
 
 A record's ``event`` is one of ``opened``, ``extended``, ``closed``, ``expired``, ``untrusted``, ``matched``,
-``refused``, ``listening``, ``attached``, ``detached``, ``paused``, ``resumed``, ``failed``; its other fields are
-attributes of the record too (``extra``), so that a JSON formatter writes them. No record holds a token.
+``refused``, ``listening``, ``attached``, ``detached``, ``paused``, ``resumed``, ``trouble``, ``failed``; its
+other fields are attributes of the record too (``extra``), so that a JSON formatter writes them. No record holds a
+token.
 """
 
 from __future__ import annotations

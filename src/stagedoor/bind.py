@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from .allowlist import is_loopback, normalized
 from .errors import ConfigurationError
 
+#: The longest path of a Unix socket, in bytes, on every system (macOS has room for 104).
+PATH_CAP = 100
+
+_NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 _REMEDY = 'Write a numeric address and a port, such as "127.0.0.1:5678" or "[::1]:5678", or "unix:/path".'
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A place to listen. Either ``host`` and ``port`` are set, or ``path``."""
+    """A place to listen: either ``host``, a canonical address, and ``port`` are set, or ``path``."""
 
     host: str = ""
     port: int = 0
@@ -33,7 +38,10 @@ class Bind:
 def parse_bind(value: object, name: str = "bind") -> Bind:
     """Read ``ADDRESS:PORT`` with a numeric address, an IPv6 one in brackets, or ``unix:/path``.
 
-    :raises ConfigurationError: for anything else. A host name is not looked up: what it means can change.
+    :param value: the setting.
+    :param name: the keyword or variable that it comes from, for the message of an error.
+    :raises ConfigurationError: for anything else. A host name is not looked up: what it means can change. Port 0 is
+        refused, because the port that it stands for would be unknown to the client.
     """
     if not isinstance(value, str):
         raise ConfigurationError(name, value, "is not a string", _REMEDY)
@@ -43,16 +51,21 @@ def parse_bind(value: object, name: str = "bind") -> Bind:
     host, separator, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if bracketed else host
-    if not separator or (":" in host) != bracketed or not port.isascii() or not port.isdigit():
+    if not separator or (":" in host) != bracketed or _NUMBER.fullmatch(port) is None:
         raise ConfigurationError(name, value, "is not an address and a port", _REMEDY)
-    if not 0 < int(port[:6]) < 65536:
+    if len(port) > 5 or int(port) > 65535:
         raise ConfigurationError(name, value, "has no port from 1 to 65535", _REMEDY)
-    if normalized(host) is None:
+    address = normalized(host)
+    if address is None:
         raise ConfigurationError(name, value, "is not a numeric address", _REMEDY)
-    return Bind(host, int(port))
+    return Bind(address, int(port))
 
 
 def _socket_path(path: str, value: str, name: str) -> str:
-    if not os.path.isabs(path) or "\0" in path or len(os.fsencode(path)) > 100:
-        raise ConfigurationError(name, value, "is not an absolute path of at most 100 bytes", _REMEDY)
+    try:
+        size = len(os.fsencode(path))
+    except UnicodeEncodeError:  # half of a surrogate pair
+        size = 0
+    if not os.path.isabs(path) or not path.isprintable() or not 0 < size <= PATH_CAP:
+        raise ConfigurationError(name, value, f"is not an absolute path of at most {PATH_CAP} bytes", _REMEDY)
     return path

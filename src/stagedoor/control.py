@@ -9,6 +9,7 @@ Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with
             -> {"join": "GET /checkout"}                about to bring its debugger, for this request
             -> {"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}}
             -> {"resumed": {"thread": 1}}, {"console": "..."}
+            -> {"window": {...}}, {"over": "why"}       of a switch that only workers read: moved, closed
             <- {"audit": {"event": "...", "sentence": "...", "level": 20, "fields": {}}}
             <- {"closed": "why"}, and the connection ends
 
@@ -36,13 +37,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .bind import PATH_CAP
 from .errors import ConfigurationError, StagedoorError
 
 #: The longest line, in bytes.
 LINE_CAP = 256 * 1024
-
-#: The longest path of a Unix socket, in bytes, on every system (macOS has room for 104).
-PATH_CAP = 100
 
 ControlMessage = dict[str, Any]
 
@@ -76,11 +75,17 @@ def socket_path(directory: Path, bind: str, switch: str) -> Path:
 def private_directory(path: Path) -> Path:
     """Make ``path`` a directory of this user's alone.
 
-    :raises ControlError: if somebody else owns it or could write to it.
+    :raises ControlError: if it can't be made, somebody else owns it, or somebody else could write to it.
     """
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700, parents=True)
-    found = path.lstat()
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700, parents=True)
+        found = path.lstat()
+    except OSError as error:
+        raise ControlError(
+            f"{path}, the directory of the control socket, can't be made: {error.strerror}. Set XDG_RUNTIME_DIR to a "
+            "directory of this user's."
+        ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ControlError(
             f"{path} must be a directory of this user's with mode 0700, because the control socket is in it. "
@@ -155,33 +160,37 @@ class ControlConnection:
         self._socket.sendall(encode(message))
 
     def receive(self, timeout: float) -> Iterator[ControlMessage]:
-        """The messages that are there, waiting up to ``timeout`` seconds for the first.
+        """The messages that are there, waiting up to ``timeout`` seconds for the first. Go through all of them.
 
         :raises EOFError: if the gatekeeper is gone.
+        :raises ControlError: if it sends something else than control messages.
         """
-        ready, _, _ = select.select([self._socket], [], [], timeout)
-        if ready:
-            try:
-                received = self._socket.recv(65536)
-            except OSError:
-                received = b""
-            if not received:
-                raise EOFError("the gatekeeper has closed the control socket")
-            *lines, self._buffer = (self._buffer + received).split(b"\n")
+        if self._is_readable(timeout):
+            *lines, self._buffer = (self._buffer + self._read(65536)).split(b"\n")
+            if len(self._buffer) > LINE_CAP:
+                raise ControlError(f"The gatekeeper sent a line of more than {LINE_CAP} bytes.")
             for line in lines:
                 yield decode(line)
 
     def ask(self, message: Mapping[str, Any], timeout: float) -> ControlMessage:
-        """Send ``message`` and wait for one answer.
+        """Send ``message`` and wait for one answer. What comes after it is left for :meth:`receive`.
 
         :raises EOFError: if the gatekeeper is gone.
         :raises TimeoutError: if it does not answer within ``timeout`` seconds.
+        :raises ControlError: if it sends something else than control messages.
         """
         self.send(message)
         deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            for answer in self.receive(left):
-                return answer
+        while self._is_readable(max(0.0, deadline - time.monotonic())):
+            # Only the answer is taken out of the socket: whoever waits for the socket next must find the rest in it.
+            peeked = self._read(LINE_CAP, socket.MSG_PEEK)
+            end = peeked.find(b"\n") + 1
+            self._buffer += self._read(end or len(peeked))
+            if end:
+                line, self._buffer = self._buffer, b""
+                return decode(line)
+            if len(self._buffer) > LINE_CAP:
+                raise ControlError(f"The gatekeeper sent a line of more than {LINE_CAP} bytes.")
         raise TimeoutError(f"the gatekeeper did not answer within {timeout:g} s")
 
     def fileno(self) -> int:
@@ -194,3 +203,18 @@ class ControlConnection:
 
     def close(self) -> None:
         self._socket.close()
+
+    def _is_readable(self, timeout: float) -> bool:
+        # Not select(), which fails for descriptors from 1024 on: a busy server has more.
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def _read(self, size: int, flags: int = 0) -> bytes:
+        try:
+            received = self._socket.recv(size, flags)
+        except OSError:
+            received = b""
+        if not received:
+            raise EOFError("the gatekeeper has closed the control socket")
+        return received

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dap import Message
+from .dap_arguments import attach_misfit, misfit
 from .errors import shortened
 
 
@@ -108,7 +109,10 @@ def from_client(message: Message) -> Verdict:
     rule = RULES.get(message["command"])
     if rule is None:
         return Refuse(f"{shortened(message['command'])} is not supported by debugpy.", show_user=False)
-    return rule(message)
+    verdict = rule(message)
+    if isinstance(verdict, Pass) and (problem := misfit(message["command"], verdict.message.get("arguments"))):
+        return Refuse(f'"{message["command"]}" was refused: {problem}.', show_user=False)
+    return verdict
 
 
 def from_debugger(message: Message) -> Message | None:
@@ -170,42 +174,13 @@ def _initialize(message: Message) -> Verdict:
 
 def _attach(message: Message) -> Verdict:
     given = message.get("arguments") or {}
-    for key, problem, fits in _ATTACH_RULES:
-        if key in given and not fits(given[key]):
-            return Refuse(f'"{key}" was refused: {problem}')
+    if problem := attach_misfit(given):
+        return Refuse(problem)
     arguments = {key: value for key, value in given.items() if key in ATTACH_KEYS} | FORCED_ATTACH
     if "debugOptions" in given:
         arguments["debugOptions"] = [option for option in given["debugOptions"] if option in DEBUG_OPTIONS]
     return Pass(_request(message, "attach", arguments), given.get("stagedoorToken"), given.get("subProcessId"))
 
-
-def _is_printable(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(member, str) for member in value)
-
-
-def _are_objects_of(value: object, *kinds: type) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(member, dict) and all(isinstance(inner, kinds) for inner in member.values()) for member in value
-    )
-
-
-# Key, what is wrong, and which values are right, if the key is there. A token that can't be printed can't be compared
-# either. Of wrong values of the last four pydevd's reader dies, without an answer and with the session half open.
-_ATTACH_RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("processId", 'nothing is injected into a process here. Use "connect".', lambda v: False),
-    ("listen", 'no port is opened for a client. Use "connect".', lambda v: False),
-    ("noDebug", "there would be nothing to attach for. Start with debugging.", lambda v: not v),
-    ("stagedoorToken", "it has to be the window's token, as text.", _is_printable),
-    ("subProcessId", "it has to be the number of a process.", lambda v: type(v) is int),
-    ("pathMappings", "it has to be a list of localRoot and remoteRoot, as text.", lambda v: _are_objects_of(v, str)),
-    ("rules", "it has to be a list of path or module, as text, with include.", lambda v: _are_objects_of(v, str, bool)),
-    ("debugOptions", "it has to be a list of names.", _are_texts),
-    ("clientOS", 'it has to be "unix" or "windows".', lambda v: str(v).lower() in ("unix", "windows")),
-)
 
 #: What becomes of each request.
 RULES: Mapping[str, _Rule] = {

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from .window import Window, parse_time
+from .window import Window, is_name, is_token, parse_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,10 @@ class GatekeeperConfig:
     :param max_window: the longest window that is believed, in seconds.
     :param switch: the name of the switch, for people.
     :param switch_path: the file of a file switch, which the gatekeeper watches by itself; ``None`` for another switch.
-    :param control: the directory of the control socket.
+    :param control: the path of the control socket.
     :param window: the window, as :func:`dump_window` writes it.
+    :param shared_token: every worker knows the window by the same token. Not so where each of them makes up its own,
+        which is then no way to tell whether two of them mean the same window.
     """
 
     bind: str
@@ -32,6 +34,7 @@ class GatekeeperConfig:
     switch_path: str | None
     control: str
     window: dict[str, str]
+    shared_token: bool = True
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -56,8 +59,14 @@ class GatekeeperConfig:
     def longest(self) -> timedelta:
         return timedelta(seconds=self.max_window)
 
+    def window_id(self, window: Window) -> str:
+        """Tells windows apart without giving the token away."""
+        identity = window.token if self.shared_token else f"{window.expires_at.isoformat()} {window.opened_by}"
+        return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
 
 def dump_window(window: Window) -> dict[str, str]:
+    """A window as JSON-ready fields. They hold the token."""
     return {
         "opened_at": window.opened_at.isoformat(),
         "expires_at": window.expires_at.isoformat(),
@@ -69,13 +78,10 @@ def dump_window(window: Window) -> dict[str, str]:
 def load_window(fields: dict[str, str]) -> Window:
     """:raises ValueError: if it is not what :func:`dump_window` writes."""
     try:
-        return Window(
-            parse_time(fields["opened_at"]), parse_time(fields["expires_at"]), fields["opened_by"], fields["token"]
-        )
-    except KeyError as error:
-        raise ValueError(f"no window: {error} is missing") from error
-
-
-def window_id(window: Window) -> str:
-    """Tells windows apart without giving the token away."""
-    return hashlib.sha256(window.token.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        opened_at, expires_at = parse_time(fields["opened_at"]), parse_time(fields["expires_at"])
+        opened_by, token = fields["opened_by"], fields["token"]
+        if is_name(opened_by) and is_token(token):
+            return Window(opened_at, expires_at, opened_by, token)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no window: {error}") from error
+    raise ValueError("no window: its token or the name of who opened it can't be one")

@@ -56,7 +56,7 @@ class Ide:
     def __init__(
         self,
         address: tuple[str, int] | str,
-        breakpoints: Mapping[str, Sequence[int | Mapping[str, Any]]] | None = None,
+        breakpoints: Mapping[str, Sequence[int | dict[str, Any]]] | None = None,
         *,
         token: str | None = None,
         arguments: Mapping[str, Any] | None = None,
@@ -114,7 +114,7 @@ class Ide:
             if message["event"] == "output" and message["body"].get("category") == "console"
         ]
 
-    def set_breakpoints(self, breakpoints: Mapping[str, Sequence[int | Mapping[str, Any]]]) -> None:
+    def set_breakpoints(self, breakpoints: Mapping[str, Sequence[int | dict[str, Any]]]) -> None:
         """Replace the breakpoints of these files, in every session."""
         self._breakpoints |= breakpoints
         for session in [self.root, *self.children.values()]:
@@ -140,9 +140,7 @@ class Ide:
         return DapClient(self._address, self._timeout, source_address=self._source_address)
 
     def _attach(self, session: DapClient, configuration: Mapping[str, Any]) -> None:
-        session.attach(
-            breakpoints=self._breakpoints, arguments=configuration, exception_filters=self._filters
-        )
+        session.attach(breakpoints=self._breakpoints, arguments=configuration, exception_filters=self._filters)
         threading.Thread(target=self._pass_stops, args=(session,), name="ide-stops", daemon=True).start()
 
     def _open_children(self) -> None:

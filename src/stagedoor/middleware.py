@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .admission import Refusal, refusal
 from .audit import Audit
+from .break_on import BreakOn
 from .clientaddr import client_address
 from .debuggers.base import Debugger
 from .settings import Settings
@@ -57,6 +58,9 @@ class StageDoor:
         ``"refuse"`` it, the default, or ``"ignore"`` the headers, where they mean nothing.
     :param max_pause: a request that is paused longer is continued. 10 minutes by default.
     :param debugger: the debugger back end.
+    :param break_on: which matching requests stop at their first line of the user's code by themselves: the beginnings
+        of their paths (``["/checkout"]`` means ``/checkout`` and all below it), or a function of the environ. A
+        function that fails is recorded, and the request goes on. None by default.
     :param clock: the clock seam, for tests.
     :raises ConfigurationError: if a setting is wrong; the message names it, its value, and what would be right.
     """
@@ -73,6 +77,7 @@ class StageDoor:
         forwarded: str | None = None,
         max_pause: timedelta | str | None = None,
         debugger: str | None = None,
+        break_on: BreakOn | str | Iterable[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = Settings.read(
@@ -84,6 +89,7 @@ class StageDoor:
             forwarded=forwarded,
             max_pause=max_pause,
             debugger=debugger,
+            break_on=break_on,
             clock=clock,
         )
         self._app = app
@@ -92,7 +98,7 @@ class StageDoor:
         self._allow = self.settings.allow
         self._watch = WindowWatch(self.settings.switch, self._audit, clock)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
-        self._visits = Visits(self._debugger, self._audit)
+        self._visits = Visits(self._debugger, self._audit, self.settings.break_on)
         self._is_quiet = self._audit.strangers.is_quiet
         self._traced = self._visits.traced
         self._matched: set[tuple[str, str]] = set()
@@ -143,6 +149,7 @@ class StageDoor:
             refused: Refusal | None
             if isinstance(address, Refusal):
                 refused, address = address, str(remote)
+                self._visits.lookout.look(self._app, window, environ)
             else:
                 refused = refusal(
                     address,

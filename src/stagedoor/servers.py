@@ -21,12 +21,21 @@ class Server:
 
     :param threads: how many requests it handles at the same time; ``None`` if nobody knows.
     :param keep_alive: tells the server's arbiter that this worker is well, which it can't do by itself during a request.
-    :param retiring: whether the worker has been told to end.
+    :param retiring: whether the worker has to end, and a paused request would hold that up.
+    :param warning: what the developer has to know of pauses in this server, a sentence.
     """
 
     threads: int | None = None
     keep_alive: Callable[[], None] | None = None
     retiring: Callable[[], bool] | None = None
+    warning: str | None = None
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the worker has to end. Never raises."""
+        with suppress(Exception):
+            return self.retiring is not None and self.retiring()
+        return False
 
     @property
     def pause_limit(self) -> int | None:
@@ -42,9 +51,9 @@ def surrounding_server(*, multithread: bool) -> Server:
     :param multithread: ``environ["wsgi.multithread"]``.
     """
     with suppress(Exception):
-        uwsgi = sys.modules.get("uwsgi")
-        if uwsgi is not None:
-            return Server(threads=int(uwsgi.opt.get("threads", uwsgi.opt.get(b"threads", 1)) or 1))
+        options = _uwsgi_options()
+        if options is not None:
+            return _uwsgi(options)
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             server = _server_of(frame)
@@ -56,11 +65,8 @@ def surrounding_server(*, multithread: bool) -> Server:
 
 def threads_are_off() -> str | None:
     """Why threads can't run in this process, a sentence, or ``None``."""
-    uwsgi: Any = sys.modules.get("uwsgi")
-    if uwsgi is None:
-        return None
-    options = {_text(name): value for name, value in getattr(uwsgi, "opt", {}).items()}
-    if "enable-threads" in options or "threads" in options:
+    options = _uwsgi_options()
+    if options is None or "enable-threads" in options or int(options.get("threads", 1)) > 1:
         return None
     return "uWSGI runs no Python threads in this process, and the debugger needs some. Start it with --enable-threads."
 
@@ -69,14 +75,34 @@ def _server_of(frame: FrameType) -> Server | None:
     filename = frame.f_code.co_filename.replace("\\", "/")
     if filename.endswith("gunicorn/workers/sync.py"):
         worker = frame.f_locals["self"]
-        return Server(1, worker.notify, lambda: not worker.alive)
+        # With max_requests reached it ends after this request, which holds up nobody: it serves no other meanwhile.
+        return Server(1, worker.notify, lambda: not worker.alive and worker.nr < worker.max_requests)
     if filename.endswith("gunicorn/workers/gthread.py"):
         worker = frame.f_locals["self"]
+        # Its main thread tells the arbiter that it is well. Once it has to end it accepts no connection any more, and
+        # is replaced only when its last request is over.
         return Server(worker.cfg.threads, None, lambda: not worker.alive)
     if filename.endswith("waitress/task.py") and frame.f_code.co_name == "handler_thread":
         return Server(len(frame.f_locals["self"].threads))
     return None
 
 
-def _text(name: str | bytes) -> str:
-    return name.decode("ascii", "replace") if isinstance(name, bytes) else name
+def _uwsgi(options: dict[str, str]) -> Server:
+    warning = None
+    if "harakiri" in options:
+        warning = (
+            f"uWSGI kills a worker whose request takes longer than {options['harakiri']} s (harakiri), a paused one too."
+        )
+    return Server(int(options.get("threads", 1)), warning=warning)
+
+
+def _uwsgi_options() -> dict[str, str] | None:
+    """The options that uWSGI was started with; ``None`` if this process is not uWSGI's."""
+    uwsgi: Any = sys.modules.get("uwsgi")  # A module that uWSGI itself puts there.
+    if uwsgi is None or not hasattr(uwsgi, "opt"):
+        return None
+    return {_text(name): _text(value) for name, value in uwsgi.opt.items()}
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -11,11 +11,12 @@ from typing import Any
 
 from .allowlist import Allowlist
 from .bind import Bind, parse_bind
+from .break_on import BreakOn, parse_break_on
 from .clientaddr import FORWARDED_CHOICES
 from .control import socket_path
 from .errors import ConfigurationError
 from .gatekeeper_config import GatekeeperConfig
-from .switches import FileSwitch, default_path, switch_from
+from .switches import EnvironmentSwitch, FileSwitch, default_path, switch_from
 from .switches.base import Switch
 from .window import SYSTEM_CLOCK, Clock, parse_duration
 
@@ -50,6 +51,7 @@ class Settings:
     forwarded: str
     max_pause: timedelta
     debugger: str
+    break_on: BreakOn | None
 
     @classmethod
     def read(
@@ -63,6 +65,7 @@ class Settings:
         forwarded: str | None = None,
         max_pause: timedelta | str | None = None,
         debugger: str | None = None,
+        break_on: BreakOn | str | Iterable[str] | None = None,
         environ: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Settings:
@@ -83,6 +86,7 @@ class Settings:
             forwarded=_choice(*source.choose("forwarded", forwarded, DEFAULT_FORWARDED), FORWARDED_CHOICES),
             max_pause=_duration(*source.choose("max_pause", max_pause, DEFAULT_MAX_PAUSE)),
             debugger=_choice(*source.choose("debugger", debugger, DEBUGGERS[0]), DEBUGGERS),
+            break_on=parse_break_on(*source.choose("break_on", break_on, "")),
         )
 
     def gatekeeper_config(self) -> GatekeeperConfig:
@@ -97,6 +101,7 @@ class Settings:
             switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
             control=str(socket_path(default_path().parent, bind, switch.name)),
             window={},
+            shared_token=not isinstance(switch, EnvironmentSwitch) or switch.token_given,
         )
 
 

@@ -76,6 +76,8 @@ class _Matching:
 
     request: str
     thread: threading.Thread
+    #: Whether it is none of the server's threads, but one with a job of the application's.
+    is_job: bool = False
     previous_trace: Any = None
     pause: Pause | None = field(default=None)
     was_paused: bool = False
@@ -169,11 +171,16 @@ class Tracing:
         setup = self._internals.pydevd.SetupHolder.setup if self._internals else None
         return setup.get("access-token") if setup else None
 
-    def enter(self, request: str, *, stop_at_entry: bool = False) -> bool:
+    def enter(
+        self, request: str, *, stop_at_entry: bool = False, is_job: bool = False, running: FrameType | None = None
+    ) -> bool:
         """The calling thread serves a matching request from now on: trace it, if a client is attached.
 
         :param request: the request's label, such as ``"GET /checkout"``.
         :param stop_at_entry: stop at the first line that the client counts as the user's code.
+        :param is_job: it is a job of the application's, and its thread none of the server's: however many of those are
+            paused, the server has its threads.
+        :param running: a function of the user's that runs already, and has lines to stop at as well.
         :returns: whether the thread is traced; if so, :meth:`leave` must follow.
         """
         ident = threading.get_ident()
@@ -181,13 +188,15 @@ class Tracing:
             if not self.attached or not self.alive or ident in self._matching:
                 return False
             thread = threading.current_thread()
-            matching = self._matching[ident] = _Matching(request, thread)
+            matching = self._matching[ident] = _Matching(request, thread, is_job)
             try:
                 # A client's "pause" may have come just as an earlier request left this pooled thread.
                 self._internals.run_thread(thread)
                 if stop_at_entry:
                     self._internals.step_into_my_code(thread)
                 self._threads.trace(self._debugger, matching)
+                if running is not None:
+                    self._debugger.set_trace_for_frame_and_parents(ident, running)
             except BaseException:
                 del self._matching[ident]
                 raise
@@ -211,15 +220,28 @@ class Tracing:
         """Whether the thread ``ident`` serves a matching request now."""
         return ident in self._matching
 
+    def label(self) -> str | None:
+        """What the calling thread serves, if that is a matching request."""
+        matching = self._matching.get(threading.get_ident())
+        return matching.request if matching is not None else None
+
     @property
     def is_full(self) -> bool:
         """Whether as many requests are paused as may be."""
-        return self.pause_limit is not None and len(self.pauses) >= self.pause_limit
+        if self.pause_limit is None:
+            return False
+        paused = [each for each in list(self._matching.values()) if each.pause is not None and not each.is_job]
+        return len(paused) >= self.pause_limit
 
     @property
     def requests(self) -> list[tuple[threading.Thread, str]]:
         """The threads that serve matching requests now, and those requests' labels."""
         return [(matching.thread, matching.request) for matching in list(self._matching.values())]
+
+    @property
+    def running(self) -> list[threading.Thread]:
+        """The threads that serve a matching request which is not paused."""
+        return [matching.thread for matching in list(self._matching.values()) if matching.pause is None]
 
     @property
     def pauses(self) -> list[Pause]:
@@ -236,10 +258,14 @@ class Tracing:
     def stop_on_exception(self, error: BaseException) -> None:
         """See :func:`stop_on_exception`."""
         matching = self._matching.get(threading.get_ident())
-        if matching is None or not self.attached or any(error is shown for shown in matching.shown):
-            return
-        matching.shown.append(error)
-        self._internals.debugpy.trigger_exception_handler(error)
+        if matching is not None and self.attached and not any(error is shown for shown in matching.shown):
+            self._internals.debugpy.trigger_exception_handler(error)
+
+    def say(self, text: str) -> None:
+        """Show the developer a line in the IDE's debug console."""
+        debugger = self._debugger
+        if debugger is not None and not self._stopped:
+            debugger.writer.add_command(debugger.cmd_factory.make_console_message(f"{text}\n"))
 
     def stop(self) -> None:
         """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s.
@@ -261,8 +287,13 @@ class Tracing:
 
     # Called by the guarded debugger
 
-    def wait_suspended(self, thread: threading.Thread, frame: Any, wait: Callable[[], None]) -> None:
-        """Pause the calling thread through ``wait``, if it serves a matching request; else let it run on."""
+    def wait_suspended(
+        self, thread: threading.Thread, frame: Any, wait: Callable[[], None], error: BaseException | None = None
+    ) -> None:
+        """Pause the calling thread through ``wait``, if it serves a matching request; else let it run on.
+
+        :param error: the exception on which it stops.
+        """
         ident = threading.get_ident()
         matching = self._matching.get(ident)
         if matching is None or self._stopped:
@@ -273,11 +304,13 @@ class Tracing:
         if matching.pause is not None:
             # Still the same pause: pydevd waits again after "jump to cursor".
             return wait()
-        if self.is_full:
+        if self.is_full and not matching.is_job:
             self._internals.run_thread(thread)
             self._listener.not_paused(matching.request, self.pause_limit or 0)
             return None
-        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, frame.f_lineno)
+        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
+        if error is not None:
+            matching.shown.append(error)
         matching.pause = pause
         matching.was_paused = True
         self._threads.pause()
@@ -329,6 +362,11 @@ _current: Tracing | None = None
 _start_lock = threading.Lock()
 
 
+def current_tracing() -> Tracing | None:
+    """The debugger that runs in this process, if one does."""
+    return _current
+
+
 def stop_on_exception(error: BaseException) -> None:
     """Stop where ``error`` was raised, if the calling thread serves a matching request and the client stops on uncaught
     exceptions: its own filters decide. For an exception that nobody will see otherwise, because a framework makes a
@@ -338,6 +376,16 @@ def stop_on_exception(error: BaseException) -> None:
     if tracing is not None:
         with suppress(Exception):
             tracing.stop_on_exception(error)
+
+
+def _line(frame: Any, error: BaseException | None) -> int:
+    """The line at which ``frame`` is, or has failed: one that is over stands where its last clean-up did."""
+    entry = error.__traceback__ if error is not None else None
+    while entry is not None:
+        if entry.tb_frame is frame:
+            return entry.tb_lineno
+        entry = entry.tb_next
+    return int(frame.f_lineno)
 
 
 class _SettraceThreads:
@@ -731,14 +779,20 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
         def set_suspend(
             self, thread: Any, stop_reason: int, suspend_other_threads: bool = False, *args: Any, **kwargs: Any
         ) -> None:
-            if self._serves(thread.ident):
-                super().set_suspend(thread, stop_reason, False, *args, **kwargs)
+            tracing = self._stagedoor()
+            if tracing is None:
+                return
+            # A client's "pause" concerns all threads, and comes with any one of them.
+            concerned = tracing.running if kwargs.get("is_pause") else [thread] if self._serves(thread.ident) else []
+            for each in concerned:
+                super().set_suspend(each, stop_reason, False, *args, **kwargs)
 
         def do_wait_suspend(self, thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
             tracing = self._stagedoor()
             if tracing is not None:
                 wait = super().do_wait_suspend
-                tracing.wait_suspended(thread, frame, lambda: wait(thread, frame, event, arg, exception_type))
+                error = arg[1] if event == "exception" and arg else None
+                tracing.wait_suspended(thread, frame, lambda: wait(thread, frame, event, arg, exception_type), error)
 
         def notify_thread_created(self, *args: Any, **kwargs: Any) -> None:
             """Not done: threads that serve no matching request are nobody's business, the others show when they stop."""

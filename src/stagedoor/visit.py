@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .audit import Audit
+from .break_on import BreakOn
 from .debuggers.base import Debugger
+from .lookout import Lookout
 from .tracing import Tracing, stop_on_exception
 from .window import Window, format_time
 
@@ -27,11 +29,14 @@ class Visits:
 
     :param debugger: what debugs them.
     :param audit: where errors are recorded; none of them ever reaches the application or the server.
+    :param break_on: which of them stop at their first line without being asked to.
     """
 
-    def __init__(self, debugger: Debugger, audit: Audit) -> None:
+    def __init__(self, debugger: Debugger, audit: Audit, break_on: BreakOn | None = None) -> None:
         self.debugger = debugger
         self.audit = audit
+        self._break_on = break_on
+        self.lookout = Lookout(audit)
         #: The traced ones, by the thread that serves them. Empty most of the time, which is cheap to ask.
         self.traced: dict[int, _Visit] = {}
 
@@ -39,6 +44,7 @@ class Visits:
         self, app: WSGIApplication, window: Window, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Call ``app`` for a matching request, exactly as the server would have."""
+        self.lookout.look(app, window, environ)
         visit = _Visit(self, window, environ)
         visit.runs = True
         try:
@@ -50,6 +56,16 @@ class Visits:
         finally:
             visit.runs = False
         return visit.body(result, environ)
+
+    def stops_at_entry(self, environ: WSGIEnvironment) -> bool:
+        """Whether ``break_on`` is true for a request. Never raises."""
+        if self._break_on is None:
+            return False
+        try:
+            return bool(self._break_on(environ))
+        except Exception as error:
+            self.audit.failed("break_on", f"break_on failed with {type(error).__name__}: {error}. It stops no request.")
+            return False
 
     def release_abandoned(self) -> None:
         """The calling thread begins a request: whatever it served before is over, unless that one makes this one."""
@@ -92,9 +108,10 @@ class _Visit:
             return "waiting"
         if tracing.is_full:
             return _busy("as many requests of this worker are paused as may be")
-        if tracing.enter(request, stop_at_entry=directive == "break"):
+        if tracing.enter(request, stop_at_entry=directive == "break" or self._visits.stops_at_entry(environ)):
             self._tracing = tracing
             self._visits.traced[self._thread] = self
+            self._visits.lookout.tell(tracing)
         return "attached"
 
     def failed(self, error: BaseException) -> None:
@@ -117,9 +134,14 @@ class _Visit:
         """``start_response`` that adds the header of a matching request's response."""
 
         def announce(*arguments: Any, **keywords: Any) -> Callable[[bytes], object]:
+            # PEP 3333: with exc_info this is the response to an error, which nobody will raise any more.
+            exc_info = arguments[2] if len(arguments) > 2 else keywords.get("exc_info")
+            if isinstance(exc_info, tuple) and len(exc_info) == 3:
+                self.failed(exc_info[1])
             # The application's own list stays as it is. What is no list is the server's to refuse.
             if len(arguments) > 1 and type(arguments[1]) is list:
-                arguments = (arguments[0], [*arguments[1], self._header], *arguments[2:])
+                headers = [each for each in arguments[1] if not _is_announced(each)]
+                arguments = (arguments[0], [*headers, self._header], *arguments[2:])
             return start_response(*arguments, **keywords)
 
         return announce
@@ -198,6 +220,11 @@ def label(environ: Mapping[str, Any]) -> str:
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
     printable = "".join(character if character.isprintable() else "?" for character in path[:200])
     return f"{str(environ.get('REQUEST_METHOD', '?'))[:20]} {printable}"
+
+
+def _is_announced(header: object) -> bool:
+    """Whether another StageDoor has put this header there: where one wraps another, the outer one is right."""
+    return isinstance(header, tuple) and header[:1] == (RESPONSE_HEADER,)
 
 
 def _busy(reason: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -178,6 +179,13 @@ def sockets_of_process() -> list[str]:
     return sorted(found)
 
 
+def sockets_of_debugger() -> list[str]:
+    """The debugger's own among them."""
+    pydevd = sys.modules.get("pydevd")
+    debugger = pydevd.get_global_debugger() if pydevd else None
+    return [f"socket:[{os.fstat(debugger.reader.sock.fileno()).st_ino}]"] if debugger else []
+
+
 def report_process() -> dict[str, Any]:
     """What a process knows of itself that a debugger could have changed."""
     monitoring = getattr(sys, "monitoring", None)
@@ -191,6 +199,7 @@ def report_process() -> dict[str, Any]:
         "resident_kib": int(status["VmRSS"].split()[0]),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "sockets": sockets_of_process(),
+        "debugger_sockets": sockets_of_debugger(),
         "children": Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(),
         "debugger_loaded": "pydevd" in sys.modules,
         "debugpy_loaded": "debugpy" in sys.modules,
@@ -246,6 +255,16 @@ VIEWS: dict[str, Callable[[Environ], str]] = {
     "/pid": lambda environ: str(os.getpid()),
     "/hello": lambda environ: "hello",
 }
+
+
+def debugged_application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """One that was debugged by hand before."""
+    import debugpy
+
+    if not debugpy.is_client_connected():
+        with suppress(RuntimeError):  # It has been called already.
+            debugpy.listen(("127.0.0.1", 0))
+    return application(environ, start_response)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

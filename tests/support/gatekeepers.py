@@ -20,7 +20,7 @@ from support.waiting import wait_for
 class GatedServer(ServerProcess):
     """A server behind the gatekeeper back end. The IDE comes from the address that is allowed.
 
-    :param options: gunicorn's settings, such as ``"workers=4 threads=4"``.
+    :param options: the server's own settings, such as ``"workers=4 threads=4"``.
     """
 
     def __init__(self, folder: Path, server: str = "gunicorn", *, options: str = "", **keywords: Any) -> None:
@@ -28,11 +28,12 @@ class GatedServer(ServerProcess):
         self.runtime = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
         environ = {
             "STAGEDOOR_DEBUGGER": "gatekeeper",
-            "STAGEDOOR_TESTS_GUNICORN": options,
+            "STAGEDOOR_TESTS_OPTIONS": options,
             "XDG_RUNTIME_DIR": str(self.runtime),
         }
         self._ides: list[Ide] = []
-        self.workers = int(dict(pair.split("=") for pair in options.split()).get("workers", "1"))
+        settings = dict(pair.partition("=")[::2] for pair in options.split())
+        self.workers = int(settings.get("workers") or settings.get("processes") or 1)
         super().__init__(folder, server, **(environ | keywords))
 
     @property
@@ -89,9 +90,23 @@ class GatedServer(ServerProcess):
     def ready(self, *stops: str, **keywords: Any) -> Ide:
         """Open a window, let a first matching request start the gatekeeper, and attach an IDE."""
         self.open()
-        self.noticed()
-        wait_for(lambda: os.path.exists(self.control_path), "the gatekeeper to listen")
+        self.joined()
         return self.ide(*stops, **keywords)
+
+    def joined(self, workers: int | None = None) -> set[int]:
+        """Send matching requests until so many workers, by default all, have said hello; returns their ids."""
+        wanted = self.workers if workers is None else workers
+
+        def have_joined() -> set[int]:
+            for pending in [self.start_get("/pid", ALLOWED) for _ in range(2 * self.workers)]:
+                pending.answer()
+            try:
+                found = {worker["pid"] for worker in self.status()["workers"]}
+            except (OSError, EOFError, TimeoutError):
+                found = set()  # There is no gatekeeper yet, or the last window's is just ending.
+            return found if len(found) >= wanted else set()
+
+        return wait_for(have_joined, f"{wanted} workers to say hello to the gatekeeper", every=0.05)
 
     def wait_until_gone(self, timeout: float = 1.0) -> None:
         """Wait until nothing of a window is left: port, process, control socket, threads."""
@@ -104,6 +119,12 @@ class GatedServer(ServerProcess):
             ),
             "the port, the gatekeeper, its control socket and the debugger's threads to be gone",
             timeout=timeout,
+        )
+
+    def wait_until_no_thread(self) -> None:
+        """Wait until no worker has a thread of the debugger's or of Stagedoor's."""
+        wait_for(
+            lambda: not any(self.debugger_threads() for _ in range(4 * self.workers)), "the threads to be gone", timeout=2
         )
 
     def stop(self) -> None:

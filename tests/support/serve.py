@@ -1,6 +1,11 @@
 """Serve an application under a named server: ``python serve.py SERVER HOST PORT APPLICATION``.
 
-``APPLICATION`` is ``module:attribute``. With ``STAGEDOOR_TESTS_BARE=1`` it is served without Stagedoor.
+``APPLICATION`` is ``module:attribute``. In the environment:
+
+``STAGEDOOR_TESTS_BARE=1``           serve it without Stagedoor
+``STAGEDOOR_TESTS_PROXY_FIX=1``      behind ``ProxyFix``, for so many proxies
+``STAGEDOOR_TESTS_OPTIONS="a=b c"``  the server's own settings
+``STAGEDOOR_TESTS_EXECUTABLE=/path`` what ``sys.executable`` shall be
 """
 
 from __future__ import annotations
@@ -13,7 +18,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
 
 
 def load(name: str) -> Any:
@@ -41,47 +47,95 @@ def start_background() -> None:
     threading.Thread(target=background, args=("background",), daemon=True, name="background").start()
 
 
-def serve_werkzeug(application: Any, host: str, port: int) -> None:
-    from werkzeug.serving import make_server
+def options() -> dict[str, str]:
+    """The server's own settings, ``NAME=VALUE`` or ``NAME``, separated by blanks."""
+    pairs = (pair.partition("=") for pair in os.environ.get("STAGEDOOR_TESTS_OPTIONS", "").split())
+    return {name: value for name, _, value in pairs}
 
-    make_server(host, port, application, threaded=True).serve_forever()
+
+def serve_werkzeug(name: str, host: str, port: int) -> None:
+    from werkzeug.serving import run_simple
+
+    start_background()
+    watched = options().get("reload_when_changed")
+    run_simple(
+        host, port, wrapped(name), threaded=True, use_reloader=watched is not None, reloader_type="stat",
+        reloader_interval=0.1, extra_files=[watched] if watched else None,
+    )  # fmt: skip
 
 
-def serve_waitress(application: Any, host: str, port: int) -> None:
+def serve_waitress(name: str, host: str, port: int) -> None:
     from waitress import serve
 
-    serve(application, host=host, port=port, threads=8, clear_untrusted_proxy_headers=False)
+    start_background()
+    threads = int(options().get("threads", 8))
+    serve(wrapped(name), host=host, port=port, threads=threads, clear_untrusted_proxy_headers=False)
 
 
-def serve_gunicorn(application: Any, host: str, port: int) -> None:
+def serve_gunicorn(name: str, host: str, port: int) -> None:
     from gunicorn.app.base import BaseApplication
-
-    options = dict(pair.split("=", 1) for pair in os.environ.get("STAGEDOOR_TESTS_GUNICORN", "").split() if pair)
 
     class Application(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
             bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             defaults = {"bind": bind, "worker_class": "gthread", "workers": "1", "threads": "8", "loglevel": "warning"}
-            for name, value in (defaults | options).items():
-                self.cfg.set(name, value)
+            for setting, value in (defaults | options()).items():
+                self.cfg.set(setting, value)
             self.cfg.set("post_worker_init", lambda worker: start_background())
 
         def load(self) -> Any:
-            return application
+            return wrapped(name)
 
     Application().run()
 
 
-def main() -> None:
-    server, host, port, name = sys.argv[1:5]
+def serve_gevent(name: str, host: str, port: int) -> None:
+    from gevent import monkey
+
+    monkey.patch_all()
+    from gevent.pywsgi import WSGIServer
+
+    WSGIServer((host, port), wrapped(name), log=None, environ={"wsgi.multithread": True}).serve_forever()
+
+
+def serve_eventlet(name: str, host: str, port: int) -> None:
+    import eventlet
+
+    eventlet.monkey_patch()
+    from eventlet import wsgi
+
+    wsgi.server(eventlet.listen((host, port)), wrapped(name), log_output=False)
+
+
+def serve_uwsgi(name: str, host: str, port: int) -> None:
+    # It is a program of its own, with Python inside, and imports :func:`for_uwsgi` from this module.
+    arguments = {"http-socket": f"{host}:{port}", "module": "support.serve:for_uwsgi()", "need-app": "", "master": ""}
+    arguments |= {"die-on-term": "", "disable-logging": "", "pythonpath": str(TESTS)} | options()
+    command = [str(Path(sys.executable).with_name("uwsgi"))]
+    for option, value in arguments.items():
+        command += [f"--{option}", value] if value else [f"--{option}"]
+    os.execve(command[0], command, {**os.environ, "STAGEDOOR_TESTS_APP": name})
+
+
+def for_uwsgi() -> Any:
+    import uwsgi
+
+    configure_logging()
+    uwsgi.post_fork_hook = start_background
+    return wrapped(os.environ["STAGEDOOR_TESTS_APP"])
+
+
+def configure_logging() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = wrapped(name)
-    if server != "gunicorn":
-        start_background()
-    {"werkzeug": serve_werkzeug, "waitress": serve_waitress, "gunicorn": serve_gunicorn}[server](
-        application, host, int(port)
-    )
+
+
+def main() -> None:
+    server, host, port, name = sys.argv[1:5]
+    configure_logging()
+    if "STAGEDOOR_TESTS_EXECUTABLE" in os.environ:
+        sys.executable = os.environ["STAGEDOOR_TESTS_EXECUTABLE"]
+    globals()[f"serve_{server}"](name, host, int(port))
 
 
 if __name__ == "__main__":

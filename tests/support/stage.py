@@ -6,6 +6,7 @@ HTTP server, so that a test decides which thread serves which request, and what 
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,14 +101,21 @@ class Stage:
     """The application behind Stagedoor, with a few workers.
 
     :param app: the application.
+    :param host: where the debug port is.
     :param keywords: of :class:`StageDoor`.
     """
 
     def __init__(
-        self, app: Callable[..., Iterable[bytes]] = application.application, *, workers: int = 4, **keywords: Any
+        self,
+        app: Callable[..., Iterable[bytes]] = application.application,
+        *,
+        host: str = "127.0.0.1",
+        workers: int = 4,
+        **keywords: Any,
     ) -> None:
-        self.port = free_port()
-        settings = {"allow": ALLOWED, "switch": "memory", "bind": f"127.0.0.1:{self.port}", "debugger": "listen"}
+        self.host, self.port = host, free_port(host)
+        bind = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        settings = {"allow": ALLOWED, "switch": "memory", "bind": bind, "debugger": "listen"}
         self.door = StageDoor(app, **{**settings, **keywords})
         self.workers = [Worker(self.door, f"worker-{number}") for number in range(workers)]
         self.clients: list[DapClient] = []
@@ -117,9 +125,13 @@ class Stage:
 
     def attach(self, *stops: str, **keywords: Any) -> DapClient:
         """Attach a client that has breakpoints at the application's lines named ``stops``."""
-        client = DapClient(("127.0.0.1", self.port))
+        client = DapClient((self.host, self.port))
         self.clients.append(client)
-        client.attach(breakpoints=breakpoints(*stops), **keywords)
+        try:
+            client.attach(breakpoints=breakpoints(*stops), **keywords)
+        except BaseException:
+            client.close()
+            raise
         return client
 
     def armed(self, *stops: str, **keywords: Any) -> DapClient:
@@ -153,7 +165,7 @@ def process_state() -> dict[str, Any]:
         "settrace": sys.settrace,
         "trace": sys.gettrace(),
         "threading_trace": threading.gettrace(),
-        "start_new_thread": threading._start_new_thread,  # type: ignore[attr-defined]
+        "start_new_thread": _thread.start_new_thread,
         "breakpointhook": sys.breakpointhook,
         "tool": monitoring.get_tool(monitoring.DEBUGGER_ID) if monitoring else None,
         "stdout": sys.stdout,

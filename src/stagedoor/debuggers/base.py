@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -157,6 +159,7 @@ class Run:
 
     def start(self, *, after: Run | None = None) -> None:
         """Begin, as soon as the run ``after`` of the window before has ended."""
+        _stop_at_exit()
         self._before = after
         self._patient_until = time.monotonic() + START_PATIENCE
         self.thread.start()
@@ -283,6 +286,23 @@ def refuse_patched_threads() -> None:
 
 
 _all: weakref.WeakSet[Debugger] = weakref.WeakSet()
+_stops_at_exit = False
+
+
+def _stop_at_exit() -> None:
+    """See to it that what is paused runs on when the server ends: it may wait for its requests."""
+    global _stops_at_exit
+    if not _stops_at_exit:
+        _stops_at_exit = True
+        # atexit comes only after all threads were joined; this comes before, as the thread pools' own hook does.
+        register = getattr(threading, "_register_atexit", atexit.register)
+        with suppress(RuntimeError):  # The server is ending already.
+            register(_stop_all)
+
+
+def _stop_all() -> None:
+    for debugger in list(_all):
+        debugger.stop(timeout=2.0)
 
 
 def _after_fork_in_child() -> None:

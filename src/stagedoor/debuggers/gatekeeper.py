@@ -8,30 +8,20 @@ the gatekeeper's Unix socket and listens nowhere.
 from __future__ import annotations
 
 import os
-import queue
-import select
-import threading
-import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from stagedoor.audit import Audit
-from stagedoor.control import ControlConnection, ControlError
 from stagedoor.gatekeeper_config import GatekeeperConfig
-from stagedoor.servers import Server, surrounding_server, threads_are_off
-from stagedoor.tracing import Pause, Tracing
+from stagedoor.servers import surrounding_server, threads_are_off
+from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
-from stagedoor.window import Window, format_duration
+from stagedoor.window import Window
 
 from .base import Armed, Debugger, Run, refuse_patched_threads
 from .hello import say_hello
-
-#: Seconds that a matching request waits for the client to configure this worker's session.
-JOIN_PATIENCE = 3.0
-#: The developer is told this many seconds before a paused request is continued.
-_PAUSE_WARNING = 30.0
+from .membership import Membership
 
 
 class GatekeeperDebugger(Debugger):
@@ -58,29 +48,35 @@ class GatekeeperDebugger(Debugger):
         # Where no gatekeeper is, no client can be.
         return os.path.exists(self._config.control)
 
-    def new_run(self, window: Window) -> GatekeeperRun:
-        return GatekeeperRun(self, window)
+    def new_run(self, window: Window) -> Membership:
+        return Membership(self, window, Path(self._config.control))
 
     def begin(self, run: Run) -> None:
-        assert isinstance(run, GatekeeperRun)
+        assert isinstance(run, Membership)
         refuse_patched_threads()
         run.connect(say_hello(self._config, run.window, self.audit))
 
     def armed(self, run: Run, request: str, *, multithread: bool) -> Armed:
-        assert isinstance(run, GatekeeperRun)
+        assert isinstance(run, Membership)
+        if run.client == "off":
+            return Armed(None, None)
+        if run.server is None:
+            run.server = surrounding_server(multithread=multithread)
+        if run.server.must_end:
+            return Armed(None, "this worker has to end")
         if run.client == "on" and (run.tracing is None or not run.tracing.attached):
-            run.join(request, multithread=multithread)
+            run.join(request)
         tracing = run.tracing
         if tracing is not None and tracing.attached:
             return Armed(tracing, None)
         return Armed(None, run.why_not_attached)
 
     def tick(self, run: Run) -> bool:
-        assert isinstance(run, GatekeeperRun)
+        assert isinstance(run, Membership)
         return run.look_after_requests()
 
     def end(self, run: Run, tracing: Tracing | None) -> None:
-        assert isinstance(run, GatekeeperRun)
+        assert isinstance(run, Membership)
         run.disconnect()
         if tracing is not None:
             with suppress(Exception):
@@ -89,252 +85,5 @@ class GatekeeperDebugger(Debugger):
     def forget_in_child(self) -> None:
         run = self._run
         super().forget_in_child()
-        if isinstance(run, GatekeeperRun):
+        if isinstance(run, Membership):
             run.forget_in_child()
-
-
-class GatekeeperRun(Run):
-    """One window's debugging in this worker."""
-
-    def __init__(self, debugger: GatekeeperDebugger, window: Window) -> None:
-        super().__init__(debugger, window)
-        #: ``on``, ``off``, or ``ignored`` where the client has no session for this worker and is not waited for.
-        self.client = "off"
-        self.server: Server | None = None
-        self._path = Path(debugger._config.control)
-        self._max_pause = debugger.max_pause
-        self._control: ControlConnection | None = None
-        self._changed = threading.Condition()
-        self._joining = False
-        #: Requests that wait for the client to configure its session.
-        self._waiting = 0
-        self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._doorbell: _Doorbell | None = None
-        self._warned: set[float] = set()
-
-    def connect(self, connection: ControlConnection) -> None:
-        self._doorbell = _Doorbell()
-        self.client = connection.received
-        self._control = connection
-
-    def disconnect(self) -> None:
-        """Let go of the gatekeeper, and of every request that waits for it."""
-        with self._changed:
-            self.client = "off"
-            self._changed.notify_all()
-        if self._control is not None:
-            self._control.close()
-        if self._doorbell is not None:
-            self._doorbell.close()
-
-    def forget_in_child(self) -> None:
-        """In a forked child: else the gatekeeper would not notice the end of this worker before that of the child."""
-        if self._control is not None:
-            self._control.close()
-        if self._doorbell is not None:
-            self._doorbell.close_in_child()
-
-    # On a request's thread
-
-    def join(self, request: str, *, multithread: bool) -> None:
-        """Bring pydevd to the gatekeeper, and wait until the client has configured its session for this worker."""
-        if self.server is None:
-            self.server = surrounding_server(multithread=multithread)
-        with self._changed:
-            if not self._joining and (self.tracing is None or not self.tracing.alive):
-                self._joining = True
-                self._post({"join": request})
-            self._waiting += 1
-            try:
-                self._changed.wait_for(self._is_settled, JOIN_PATIENCE)
-            finally:
-                self._waiting -= 1
-
-    def _is_settled(self) -> bool:
-        tracing = self.tracing
-        return self.client != "on" or self.failure is not None or (tracing is not None and tracing.attached)
-
-    @property
-    def why_not_attached(self) -> str | None:
-        """Why a matching request is not debugged though there is a client; ``None`` if there is none."""
-        if self.client == "off":
-            return None
-        if self.client == "ignored":
-            return "the client has no session for this worker"
-        return self.failure or "the client did not answer in time"
-
-    # On the window's thread
-
-    def wait(self, seconds: float) -> bool:
-        """Speak with the gatekeeper for up to ``seconds``; returns whether the run is over."""
-        connection, doorbell = self._control, self._doorbell
-        if connection is None or doorbell is None:
-            return super().wait(seconds)
-        try:
-            poll = select.poll()
-            poll.register(connection.fileno(), select.POLLIN)
-            poll.register(doorbell.fileno(), select.POLLIN)
-            ready = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
-            if doorbell.fileno() in ready:
-                doorbell.silence()
-            self._send_outbox(connection)
-            if connection.fileno() in ready:
-                for message in connection.receive(0):
-                    self._take(message)
-                self._send_outbox(connection)
-                if self.client == "on":
-                    # The first matching request then finds debugpy imported, the slower half of a join.
-                    Tracing.prepare()
-        except (OSError, EOFError, ControlError):
-            return True  # The gatekeeper is gone, and with it the debugging.
-        return self.is_cancelled
-
-    def wake(self) -> None:
-        if self._doorbell is not None:
-            self._doorbell.ring()
-
-    def _post(self, message: dict[str, Any]) -> None:
-        self._outbox.put(message)
-        self.wake()
-
-    def _say(self, sentence: str) -> None:
-        """Write a line to the developer's debug console."""
-        self._post({"console": sentence})
-
-    def _send_outbox(self, connection: ControlConnection) -> None:
-        with suppress(queue.Empty):
-            while True:
-                message = self._outbox.get_nowait()
-                connection.send(message)
-                if "join" in message:
-                    self._join()
-
-    def _join(self) -> None:
-        """Start pydevd over a connection to the gatekeeper."""
-        self._drop_dead_debugger()
-        tracing = Tracing(self)
-        try:
-            connection = ControlConnection(self._path)
-            try:
-                connection.send({"debuggee": {"pid": os.getpid()}})
-                if self.server is not None:
-                    tracing.pause_limit = self.server.pause_limit
-                tracing.start_over(connection.detach())
-            except BaseException:
-                connection.close()
-                raise
-            self.tracing = tracing
-            if self.server is not None and self.server.warning is not None:
-                self._say(self.server.warning)
-        except Exception as error:
-            self.failed(error)
-        with self._changed:
-            self._joining = False
-            self._changed.notify_all()
-
-    def _drop_dead_debugger(self) -> None:
-        """pydevd gives up when its connection ends; the next matching request brings a new one."""
-        tracing = self.tracing
-        if tracing is not None and not tracing.alive:
-            self.tracing = None
-            with suppress(Exception):
-                tracing.stop()
-
-    def _take(self, message: dict[str, Any]) -> None:
-        if "client" in message:
-            with self._changed:
-                self.client = str(message["client"])
-                self._changed.notify_all()
-            self._post({"seen": self.client})
-        elif "audit" in message:
-            record = message["audit"]
-            self._audit.record(
-                str(record["event"]), str(record["sentence"]), level=int(record["level"]), **dict(record["fields"])
-            )
-        elif "closed" in message:
-            self.cancel_soon()
-
-    def look_after_requests(self) -> bool:
-        """Look after the requests that are paused or wait for the client; returns whether to go on."""
-        self._drop_dead_debugger()
-        pauses = self.tracing.pauses if self.tracing is not None else []
-        server = self.server
-        if server is not None and (pauses or self._waiting):
-            if server.retiring is not None and server.retiring():
-                self._say(f"worker {os.getpid()} has to end, so its requests run on.")
-                if self._control is not None:
-                    with suppress(OSError):
-                        self._send_outbox(self._control)
-                return False
-            if server.keep_alive is not None:
-                with suppress(Exception):
-                    server.keep_alive()
-        self._warn_of_the_end(pauses)
-        return True
-
-    def _warn_of_the_end(self, pauses: list[Pause]) -> None:
-        limit = self._max_pause.total_seconds()
-        for pause in pauses:
-            left = limit - (time.monotonic() - pause.since)
-            if limit > _PAUSE_WARNING >= left and pause.since not in self._warned:
-                self._warned.add(pause.since)
-                self._say(f"{pause.request} is continued in {max(0, round(left))} s (max_pause).")
-
-    # TracingListener
-
-    def attached(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def detached(self) -> None:
-        pass  # The gatekeeper records its clients.
-
-    def paused(self, pause: Pause) -> None:
-        super().paused(pause)
-        place = f"{pause.file}:{pause.line}"
-        self._post({"paused": {"thread": pause.thread, "request": pause.request, "place": place}})
-
-    def resumed(self, pause: Pause, seconds: float) -> None:
-        super().resumed(pause, seconds)
-        self._post({"resumed": {"thread": pause.thread}})
-        if seconds > self._max_pause.total_seconds():
-            self._say(f"{pause.request} was continued after {format_duration(self._max_pause)} (max_pause).")
-
-    def not_paused(self, request: str, limit: int) -> None:
-        self._say(
-            f"{request} was not paused: {limit} requests of worker {os.getpid()} are paused already, and one thread has"
-            " to be left for the others."
-        )
-
-
-class _Doorbell:
-    """Ends the wait of the window's thread, from any other thread."""
-
-    def __init__(self) -> None:
-        # Held while the bell rings: a descriptor that is closed meanwhile may be the application's next file.
-        self._lock = threading.Lock()
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
-
-    def fileno(self) -> int:
-        return self._reading
-
-    def ring(self) -> None:
-        with self._lock, suppress(OSError):
-            os.write(self._writing, b".")
-
-    def silence(self) -> None:
-        with suppress(OSError):
-            os.read(self._reading, 4096)
-
-    def close(self) -> None:
-        with self._lock:
-            self.close_in_child()
-
-    def close_in_child(self) -> None:
-        """The same without the lock, which a thread that the child does not have may have held."""
-        for descriptor in (self._reading, self._writing):
-            with suppress(OSError):
-                os.close(descriptor)
-        self._reading = self._writing = -1

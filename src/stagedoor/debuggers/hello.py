@@ -16,7 +16,7 @@ from stagedoor import control
 from stagedoor.audit import Audit
 from stagedoor.control import ControlConnection
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window, window_id
+from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
 from stagedoor.window import Window
 
 from .interpreter import python_executable
@@ -69,7 +69,7 @@ def _ask(
     """The gatekeeper's answer to a hello, and the connection if it is a welcome."""
     connection = ControlConnection(path)
     try:
-        hello = {"digest": config.digest, "window": window_id(window), "pid": os.getpid()}
+        hello = {"digest": config.digest, "window": config.window_id(window), "pid": os.getpid()}
         answer = connection.ask({"hello": hello}, timeout=2)
     except BaseException:
         connection.close()

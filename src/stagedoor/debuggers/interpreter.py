@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,15 +10,16 @@ from stagedoor.errors import DebuggerError
 
 
 def python_executable() -> str:
-    """``sys.executable`` if it is Python, else the interpreter in ``sys.prefix``.
+    """``sys.executable`` if it is Python, else the interpreter in ``sys.prefix`` or, outside of it, ``sys.base_prefix``.
 
     :raises DebuggerError: if there is none.
     """
-    if sys.executable and Path(sys.executable).name.lower().startswith("python"):
-        return sys.executable
-    for name in (f"python{sys.version_info.major}.{sys.version_info.minor}", "python3", "python"):
-        candidate = Path(sys.prefix) / "bin" / name
-        if candidate.exists():
+    candidates = [Path(sys.executable)] if Path(sys.executable or "").name.lower().startswith("python") else []
+    for prefix in (sys.prefix, sys.base_prefix):
+        for name in (f"python{sys.version_info.major}.{sys.version_info.minor}", "python3", "python"):
+            candidates.append(Path(prefix, "bin", name))
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
             return str(candidate)
     raise DebuggerError(
         f"sys.executable is {sys.executable!r}, which is not Python, and there is no interpreter in {sys.prefix}/bin.",

@@ -12,8 +12,13 @@ from .client import Client
 from .debuggee import Debuggee, DebuggeeGone
 
 if TYPE_CHECKING:
-    from .process import Gatekeeper
+    from .sessions import Sessions
     from .workers import Worker
+
+#: Seconds that pydevd has for an answer to one of the requests with which a session begins and ends.
+ANSWER_PATIENCE = 5.0
+#: Requests of a client that may be unanswered at the same time.
+UNANSWERED_CAP = 1000
 
 
 class Child:
@@ -22,6 +27,7 @@ class Child:
     pydevd answers ``attach`` at once and sends events from then on; a client expects the answer after
     ``configurationDone`` and no event before it. debugpy's adapter holds both back, and so does this.
 
+    :param sessions: whose it is.
     :param client: its connection.
     :param worker: the worker, which has a debuggee and no other session.
     :param attach: the client's ``attach`` request.
@@ -29,72 +35,138 @@ class Child:
     """
 
     def __init__(
-        self, gatekeeper: Gatekeeper, client: Client, worker: Worker, attach: Message, allowed: dap_policy.Pass
+        self, sessions: Sessions, client: Client, worker: Worker, attach: Message, allowed: dap_policy.Pass
     ) -> None:
         assert worker.debuggee is not None
         self.client = client
         self.worker = worker
         self.configured = False
-        self._gatekeeper = gatekeeper
+        self._sessions = sessions
         self._attach = attach
         self._debuggee: Debuggee = worker.debuggee
         self._held_back: list[Message] | None = []
+        self._configuring = False
         self._ended = False
         worker.child = self
         self._debuggee.on_event = self._event
-        self._starting = asyncio.ensure_future(self._start(allowed.message.get("arguments") or {}))
-
-    async def _start(self, arguments: dict[str, Any]) -> None:
-        try:
-            await self._debuggee.request("initialize", self.client.initialize_arguments)
-            answer = await self._debuggee.request("attach", arguments)
-        except DebuggeeGone:
-            self.end(f"Worker {self.worker.pid} ended while you attached to it.")
-            return
-        if not answer["success"]:
-            self.client.refuse(self._attach, str(answer.get("message")))
-            self.end(None)
-        else:
-            self.client.send(dap.event("initialized"))
+        self._steps: set[asyncio.Task[None]] = set()
+        self._begin(self._start(allowed.message.get("arguments") or {}))
 
     def request(self, message: Message) -> None:
         if message["command"] in ("disconnect", "terminate"):
+            self._leave(f"you have left worker {self.worker.pid}, and its requests run on.")
             self.client.send(dap.response(message))
-            self._gatekeeper.ignore(self.worker, f"You have left worker {self.worker.pid}; its requests run on.")
-            self.end(None)
+            self.client.close()
             return
         verdict = dap_policy.from_client(message)
         if isinstance(verdict, dap_policy.Refuse):
             self.client.send(dap.error_response(message, verdict.sentence, show_user=verdict.show_user))
-            return
-        if message["command"] == "initialize" or message["command"] == "attach":
+        elif message["command"] in ("initialize", "attach"):
             self.client.refuse(message, "Session is already started")
-            return
-        done = message["command"] == "configurationDone"
-        if done and self.configured:
-            self.client.refuse(message, '"configurationDone" is allowed once, after "attach".')
-            return
-        self.configured = self.configured or done
-        answer = self._debuggee.request(verdict.message["command"], verdict.message.get("arguments"))
-        answer.add_done_callback(lambda future: self._answer(message, future))
+        elif message["command"] == "configurationDone":
+            self._configure(message)
+        elif self._debuggee.unanswered >= UNANSWERED_CAP:
+            self.client.refuse(message, f"Worker {self.worker.pid} has {UNANSWERED_CAP} requests to answer already.")
+        else:
+            answer = self._debuggee.request(verdict.message["command"], verdict.message.get("arguments"))
+            answer.add_done_callback(lambda future: self._answered(message, future))
 
-    def _answer(self, request: Message, future: asyncio.Future[Message]) -> None:
+    def gone(self) -> None:
+        self._leave(f"your IDE has dropped its session with worker {self.worker.pid}, whose requests run on.")
+
+    def end(self, why: str | None) -> None:
+        """End the session: the worker's requests run on.
+
+        :param why: what the client is told; ``None`` if it knows.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        for step in self._steps:
+            step.cancel()
+        self._debuggee.on_event = None
+        self._sessions.disconnect(self._debuggee)
+        if self.worker.child is self:
+            self.worker.child = None
+        if why is not None:
+            self.client.say(f"Stagedoor: {why}")
+        self.client.part()
+
+    def _leave(self, sentence: str) -> None:
+        if not self._ended:
+            self._sessions.ignore(self.worker, sentence)
+            self.end(None)
+
+    async def _start(self, arguments: dict[str, Any]) -> None:
+        await self._ask("initialize", self.client.initialize_arguments or {})
+        answer = await self._ask("attach", arguments)
+        if answer["success"]:
+            self.client.send(dap.event("initialized"))
+        else:
+            self.client.refuse(self._attach, str(answer.get("message")))
+            self.end(None)
+
+    def _configure(self, message: Message) -> None:
+        if self._configuring:
+            self.client.refuse(message, '"configurationDone" is allowed once, after "attach".')
+        else:
+            self._configuring = True
+            self._begin(self._finish(message))
+
+    async def _finish(self, message: Message) -> None:
+        answer = await self._ask("configurationDone", message.get("arguments") or {})
+        self._relay(message, answer)
+        if not answer["success"]:
+            self.client.refuse(self._attach, str(answer.get("message")))
+            self.end(None)
+            return
+        self.configured = True
+        self._sessions.configured(self.worker)
+        self.client.send(dap.response(self._attach))
+        held_back, self._held_back = self._held_back or [], None
+        for event in held_back:
+            self.client.send(event)
+
+    async def _ask(self, command: str, arguments: dict[str, Any]) -> Message:
+        async with asyncio.timeout(ANSWER_PATIENCE):
+            return await self._debuggee.request(command, arguments)
+
+    def _begin(self, step: Any) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(step))
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def _guarded(self, step: Any) -> None:
+        try:
+            await step
+        except DebuggeeGone:
+            self._refuse_attach(f"Worker {self.worker.pid} ended while you attached to it.")
+        except TimeoutError:
+            self._refuse_attach(f"Worker {self.worker.pid} did not answer within {ANSWER_PATIENCE:g} s.")
+            self._debuggee.close()
+        except Exception as error:
+            self._refuse_attach(f"The gatekeeper failed with {type(error).__name__}: {error}")
+
+    def _refuse_attach(self, sentence: str) -> None:
+        self.client.refuse(self._attach, sentence)
+        self.end(None)
+
+    def _answered(self, request: Message, future: asyncio.Future[Message]) -> None:
         if self._ended or future.cancelled():
             return
         if future.exception() is not None:
             self.client.refuse(request, f"Worker {self.worker.pid} has ended.")
-            return
-        answer = {name: value for name, value in future.result().items() if name != "seq"}
+        else:
+            self._relay(request, future.result())
+
+    def _relay(self, request: Message, answer: Message) -> None:
+        relayed = {name: value for name, value in answer.items() if name != "seq"}
         # The policy may have sent another command than the client's.
-        self.client.send(answer | {"request_seq": request["seq"], "command": request["command"]})
-        if request["command"] == "configurationDone":
-            self.client.send(dap.response(self._attach))
-            held_back, self._held_back = self._held_back or [], None
-            for event in held_back:
-                self.client.send(event)
+        self.client.send(relayed | {"request_seq": request["seq"], "command": request["command"]})
 
     def _event(self, message: Message) -> None:
         passed = dap_policy.from_debugger(message)
+        # This session's own ones are sent in their place.
         if passed is None or message["event"] in ("initialized", "terminated"):
             return
         event = {name: value for name, value in passed.items() if name != "seq"}
@@ -102,23 +174,3 @@ class Child:
             self._held_back.append(event)
         else:
             self.client.send(event)
-
-    def gone(self) -> None:
-        if not self._ended:
-            self._gatekeeper.ignore(self.worker, f"Your session with worker {self.worker.pid} ended; its requests run on.")
-            self.end(None)
-
-    def end(self, why: str | None) -> None:
-        """End the session: the worker's requests run on, and the client is told ``why``, if there is something to tell."""
-        if self._ended:
-            return
-        self._ended = True
-        self._starting.cancel()
-        self._debuggee.on_event = None
-        self._debuggee.request("disconnect", {"terminateDebuggee": False})
-        if self.worker.child is self:
-            self.worker.child = None
-        if why is not None:
-            self.client.say(why)
-        self.client.send(dap.event("terminated"))
-        self.client.close()

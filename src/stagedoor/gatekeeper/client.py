@@ -1,52 +1,26 @@
-"""One connection to the debug port: who it is, and the part of the protocol before it is a session."""
+"""One connection to the debug port: the part of the protocol before it is a session, and after."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from stagedoor import dap, dap_policy
 from stagedoor.dap import Message
 
-if TYPE_CHECKING:
-    from .process import Gatekeeper
+from .capabilities import CAPABILITIES
 
 #: Seconds within which a connection must have sent an ``attach`` that is let in.
 HANDSHAKE_PATIENCE = 10.0
-
-_EXCEPTION_FILTERS = [
-    ("raised", "Raised Exceptions", False, "Break whenever any exception is raised."),
-    ("uncaught", "Uncaught Exceptions", True, "Break when the process is exiting due to unhandled exception."),
-    ("userUnhandled", "User Uncaught Exceptions", False, "Break when exception escapes into library code."),
-]
-
-#: What debugpy's own adapter announces (1.8.22), without what is withheld.
-CAPABILITIES: dict[str, Any] = {
-    "supportsCompletionsRequest": True,
-    "supportsConditionalBreakpoints": True,
-    "supportsConfigurationDoneRequest": True,
-    "supportsDebuggerProperties": True,
-    "supportsDelayedStackTraceLoading": True,
-    "supportsEvaluateForHovers": True,
-    "supportsExceptionInfoRequest": True,
-    "supportsExceptionOptions": True,
-    "supportsFunctionBreakpoints": True,
-    "supportsHitConditionalBreakpoints": True,
-    "supportsLogPoints": True,
-    "supportsModulesRequest": True,
-    "supportsSetExpression": True,
-    "supportsSetVariable": True,
-    "supportsValueFormattingOptions": True,
-    "supportsGotoTargetsRequest": True,
-    "supportsClipboardContext": True,
-    "supportsStepInTargetsRequest": True,
-    "exceptionBreakpointFilters": [
-        {"filter": name, "label": label, "default": default, "description": description}
-        for name, label, default, description in _EXCEPTION_FILTERS
-    ],
-}
+#: Seconds that a client has for its ``disconnect`` when its session is over. VS Code takes a connection that ends
+#: before that for a crash of the debug adapter, and says so in a notification.
+FAREWELL_PATIENCE = 0.5
+#: The bytes that may wait for a client that does not read them; then its connection ends. More than the largest
+#: message of a debugger, and a bound on what this process keeps for a client that is stuck.
+UNREAD_CAP = 2 * dap.DEBUGGER_BODY_CAP
 
 
 class Session(Protocol):
@@ -56,36 +30,52 @@ class Session(Protocol):
         """A request of the client's."""
 
     def gone(self) -> None:
-        """The client has closed its connection."""
+        """The client has closed its connection without a farewell."""
 
 
 class Client:
     """A connection to the debug port.
 
-    :param gatekeeper: whose port it is.
     :param address: the peer's address, which has passed the allowlist or needs the token.
+    :param reader: what it sends.
+    :param writer: where to send.
+    :param attach: called with the connection's first ``attach``, and that as the policy lets it through; it sets
+        :attr:`session` or calls :meth:`turn_away` or :meth:`part`.
     """
 
     def __init__(
-        self, gatekeeper: Gatekeeper, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        address: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        attach: Callable[[Client, Message, dap_policy.Pass], None],
     ) -> None:
         self.address = address
         self.initialize_arguments: dict[str, Any] | None = None
-        self._gatekeeper = gatekeeper
+        self.session: Session | None = None
         self._reader = reader
         self._writer = writer
+        self._attach_session = attach
         self._seq = itertools.count(1)
-        self.session: Session | None = None
+        self._parting = False
 
     @property
     def opens_sessions(self) -> bool:
         """Whether it announced ``startDebugging``."""
         return bool((self.initialize_arguments or {}).get("supportsStartDebuggingRequest"))
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it has not attached yet."""
+        return self.session is None and not self._parting and not self._writer.is_closing()
+
     def send(self, message: Message) -> None:
         """Send it one message; without effect once it is gone."""
-        if not self._writer.is_closing():
-            self._writer.write(dap.encode(message, next(self._seq)))
+        if self._writer.is_closing():
+            return
+        self._writer.write(dap.encode(message, next(self._seq)))
+        if self._writer.transport.get_write_buffer_size() > UNREAD_CAP:
+            self.abort()
 
     def say(self, text: str, category: str = "console") -> None:
         """Write a line to the developer's debug console."""
@@ -95,31 +85,60 @@ class Client:
         """Answer with an error that the IDE shows to the developer."""
         self.send(dap.error_response(request, sentence))
 
+    def turn_away(self, attach: Message, sentence: str) -> None:
+        """Refuse its ``attach``; it gets no second one."""
+        self.refuse(attach, sentence)
+        self._await_farewell()
+
+    def part(self) -> None:
+        """End its session: it is told, and has a moment to say farewell."""
+        if not self._parting:
+            self.send(dap.event("terminated"))
+            self._await_farewell()
+
     def close(self) -> None:
         """Send what is waiting, and end the connection."""
-        self._writer.close()
+        if not self._writer.is_closing():
+            self._writer.close()
+            # It may never read what is waiting.
+            asyncio.get_running_loop().call_later(FAREWELL_PATIENCE, self.abort)
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._writer.transport.abort()
 
     async def serve(self) -> None:
         """Read until the peer is gone, breaks the protocol, or has not been let in in time."""
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
         decoder = dap.Decoder(dap.CLIENT_BODY_CAP)
         try:
-            while data := await self._reader.read(65536):
+            while not self._writer.is_closing() and (data := await self._reader.read(65536)):
                 for message in decoder.feed(data):
                     self._take(message)
+                    if self._writer.is_closing():
+                        break
                 await self._writer.drain()
-        except (OSError, dap.ProtocolError):
+        except dap.ProtocolError as error:
+            if self.session is not None:
+                self.say(f"Stagedoor: {error}")
+        except OSError:
             pass
         finally:
             patience.cancel()
             self.close()
-            if self.session is not None:
-                self.session.gone()
+            session, self.session = self.session, None
+            if session is not None:
+                session.gone()
             with suppress(OSError):
                 await self._writer.wait_closed()
 
+    def _await_farewell(self) -> None:
+        self.session = None
+        self._parting = True
+        asyncio.get_running_loop().call_later(FAREWELL_PATIENCE, self.close)
+
     def _lose_patience(self) -> None:
-        if self.session is None:
+        if self.is_undecided:
             self.close()
 
     def _take(self, message: Message) -> None:
@@ -127,11 +146,13 @@ class Client:
             return  # Answers to startDebugging; whether it was done is seen by the session that comes.
         if self.session is not None:
             self.session.request(message)
-        elif message["command"] == "initialize":
-            self._initialize(message)
         elif message["command"] in ("disconnect", "terminate"):
             self.send(dap.response(message))
             self.close()
+        elif self._parting:
+            self.send(dap.error_response(message, "This session is over.", show_user=False))
+        elif message["command"] == "initialize":
+            self._initialize(message)
         elif self.initialize_arguments is None:
             self.refuse(message, 'The first request of a client has to be "initialize".')
         else:
@@ -139,11 +160,13 @@ class Client:
 
     def _initialize(self, message: Message) -> None:
         verdict = dap_policy.from_client(message)
-        if isinstance(verdict, dap_policy.Refuse) or self.initialize_arguments is not None:
+        if isinstance(verdict, dap_policy.Refuse):
+            self.refuse(message, verdict.sentence)
+        elif self.initialize_arguments is not None:
             self.refuse(message, "Session is already initialized")
-            return
-        self.initialize_arguments = dict(verdict.message.get("arguments") or {})
-        self.send(dap.response(message, CAPABILITIES))
+        else:
+            self.initialize_arguments = dict(verdict.message.get("arguments") or {})
+            self.send(dap.response(message, CAPABILITIES))
 
     def _attach(self, message: Message) -> None:
         verdict = dap_policy.from_client(message)
@@ -152,4 +175,4 @@ class Client:
         elif message["command"] != "attach":
             self.refuse(message, f'"{message["command"]}" came before "attach".')
         else:
-            self._gatekeeper.attach(self, message, verdict)
+            self._attach_session(self, message, verdict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from stagedoor import dap
@@ -31,6 +32,11 @@ class Debuggee:
         #: Who gets its events; with no client at the other end they are dropped.
         self.on_event: Callable[[Message], None] | None = None
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests it has not answered yet."""
+        return len(self._pending)
+
     def request(self, command: str, arguments: Mapping[str, Any] | None = None) -> asyncio.Future[Message]:
         """Send a request now; the future is its response, or :class:`DebuggeeGone`."""
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
@@ -48,11 +54,10 @@ class Debuggee:
         """Read until it is gone."""
         decoder = dap.Decoder()
         try:
-            while data := await self._reader.read(65536):
-                for message in decoder.feed(data):
-                    self._take(message)
-        except (OSError, dap.ProtocolError):
-            pass
+            with suppress(OSError, dap.ProtocolError):
+                while data := await self._reader.read(65536):
+                    for message in decoder.feed(data):
+                        self._take(message)
         finally:
             self.close()
 
@@ -65,6 +70,7 @@ class Debuggee:
             self.on_event(message)
 
     def close(self) -> None:
+        """Let go of it. pydevd stops when its connection ends: what is paused runs on."""
         self._gone = True
         for future in self._pending.values():
             if not future.done():

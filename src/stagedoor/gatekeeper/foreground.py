@@ -21,7 +21,8 @@ from stagedoor.settings import Settings
 from stagedoor.window import Window
 
 from .__main__ import serve
-from .process import TICK, Gatekeeper
+from .guard import TICK
+from .process import Gatekeeper
 
 _logger = logging.getLogger("stagedoor.gatekeeper")
 
@@ -52,7 +53,7 @@ def run_in_foreground(settings: Settings) -> int:
             if window is None:
                 continue
             try:
-                gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None)
+                gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None, switch=settings.switch)
                 gatekeeper.listen()
             except (StagedoorError, OSError) as error:
                 _logger.error("The debug port %s can't be opened: %s", settings.bind, error)

@@ -39,26 +39,28 @@ class Worker:
         self.debuggee: Debuggee | None = None
         self.child: Child | None = None
         #: The request for which it brought its debugger.
-        self.joined_for: str | None = None
-        #: The client was told of this worker and did not open a session for it, or has closed the one that it had.
+        self.joined_for = "a request"
+        #: No request of its waits for the client: that has closed its session, or did not open one in time.
         self.ignored = False
-        self.paused: dict[int, PausedRequest] = {}
         #: What it has last confirmed of the client.
         self.seen = ""
+        self.paused: dict[int, PausedRequest] = {}
         self._writer = writer
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send it one control message."""
+        """Send it one control message; without effect once it is gone."""
         with suppress(OSError, RuntimeError):
             self._writer.write(control.encode(message))
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Take what it reports of its paused requests."""
-        if isinstance(report := message.get("paused"), dict):
+        """Take what it reports of itself."""
+        if "seen" in message:
+            self.seen = str(message["seen"])
+        elif "join" in message:
+            self.joined_for = str(message["join"])[:300]
+        elif isinstance(report := message.get("paused"), dict):
             request, place = str(report.get("request"))[:300], str(report.get("place"))[:1000]
             self.paused[int(report.get("thread", 0))] = PausedRequest(request, place)
-        elif "seen" in message:
-            self.seen = str(message["seen"])
         elif isinstance(report := message.get("resumed"), dict):
             self.paused.pop(int(report.get("thread", 0)), None)
 
@@ -68,6 +70,7 @@ class Worker:
         self._writer.close()
 
     def status(self) -> dict[str, Any]:
+        """What ``status`` tells of it: JSON-ready."""
         now = time.monotonic()
         return {
             "pid": self.pid,

@@ -1,0 +1,40 @@
+"""Waking a thread that waits for descriptors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+
+
+class Doorbell:
+    """A descriptor that becomes readable when another thread rings."""
+
+    def __init__(self) -> None:
+        # Held while the bell rings: a descriptor that is closed meanwhile may be the application's next file.
+        self._lock = threading.Lock()
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+
+    def fileno(self) -> int:
+        return self._reading
+
+    def ring(self) -> None:
+        with self._lock, suppress(OSError):
+            os.write(self._writing, b".")
+
+    def silence(self) -> None:
+        with suppress(OSError):
+            os.read(self._reading, 4096)
+
+    def close(self) -> None:
+        with self._lock:
+            self.close_in_child()
+
+    def close_in_child(self) -> None:
+        """The same without the lock, which a thread that the child does not have may have held."""
+        for descriptor in (self._reading, self._writing):
+            with suppress(OSError):
+                os.close(descriptor)
+        self._reading = self._writing = -1

@@ -1,0 +1,147 @@
+"""The gatekeeper's end of the control socket: workers, their debuggers, and commands. See :mod:`stagedoor.control`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from stagedoor import control
+from stagedoor.control import ControlMessage
+from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
+
+from .debuggee import Debuggee
+from .guard import WindowGuard
+from .sessions import Sessions
+from .workers import Worker
+
+#: Seconds within which a connection must have said what it is for.
+FIRST_LINE_PATIENCE = 5.0
+
+#: What ends a connection, and nothing else.
+_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, control.ControlError)
+
+
+class ControlServer:
+    """Serves the connections to the control socket.
+
+    :param config: what the gatekeeper was started with.
+    :param guard: the window.
+    :param sessions: who is told of workers.
+    :param workers: the workers by process id, kept up to date here.
+    :param status: what a command that asks for the status gets.
+    :param end: called with the reason, a sentence, when the window is over.
+    """
+
+    def __init__(
+        self,
+        config: GatekeeperConfig,
+        guard: WindowGuard,
+        sessions: Sessions,
+        workers: dict[int, Worker],
+        status: Callable[[], dict[str, Any]],
+        end: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._guard = guard
+        self._sessions = sessions
+        self._workers = workers
+        self._status = status
+        self._end = end
+        self._alone_since = time.monotonic()
+
+    def alone(self) -> float:
+        """For how many seconds there has been no worker."""
+        return 0.0 if self._workers else time.monotonic() - self._alone_since
+
+    async def serve(self, connection: socket.socket) -> None:
+        """Serve one connection, if it is this user's."""
+        credentials = control.peer_credentials(connection)
+        if credentials is not None and credentials[1] not in (os.geteuid(), 0):
+            connection.close()
+            return
+        reader, writer = await asyncio.open_connection(sock=connection, limit=control.LINE_CAP)
+        try:
+            async with asyncio.timeout(FIRST_LINE_PATIENCE):
+                first = control.decode(await reader.readuntil(b"\n"))
+            await self._answer(first, credentials, reader, writer)
+        except _BROKEN:
+            pass
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(
+        self,
+        first: ControlMessage,
+        credentials: tuple[int, int] | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        for purpose, serve in (("hello", self._serve_worker), ("debuggee", self._serve_debuggee)):
+            if purpose in first:
+                # Where the kernel does not tell who it is, it is believed: the socket is this user's alone.
+                pid = credentials[0] if credentials is not None else int(first[purpose]["pid"])
+                await serve(pid, first[purpose], reader, writer)
+        if "status" in first:
+            writer.write(control.encode({"status": self._status()}))
+        elif "close" in first:
+            writer.write(control.encode({"closed": "the gatekeeper ends"}))
+            self._end("The window was closed.")
+
+    async def _serve_worker(
+        self, pid: int, hello: ControlMessage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if refused := self._refusal(hello):
+            writer.write(control.encode(refused))
+            return
+        worker = self._workers[pid] = Worker(pid, writer)
+        worker.seen = "on" if self._sessions.is_held else "off"
+        worker.send({"welcome": {"client": worker.seen}})
+        try:
+            while line := await reader.readline():
+                self._take(worker, control.decode(line))
+        finally:
+            if self._workers.get(pid) is worker:
+                del self._workers[pid]
+                self._alone_since = time.monotonic()
+            self._sessions.lost(worker)
+
+    def _refusal(self, hello: ControlMessage) -> ControlMessage | None:
+        if hello["window"] != self._config.window_id(self._guard.window):
+            return {"refused": "it serves another window", "again": True}
+        if hello["digest"] != self._config.digest:
+            why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
+            return {"refused": why}
+        return None
+
+    def _take(self, worker: Worker, message: ControlMessage) -> None:
+        worker.take(message)
+        if "seen" in message:
+            self._sessions.seen()
+        elif "console" in message:
+            self._sessions.say(str(message["console"])[:1000])
+        elif "window" in message:
+            window = load_window(message["window"])
+            is_same = self._config.window_id(window) == self._config.window_id(self._guard.window)
+            if is_same and window.expires_at - window.opened_at <= self._config.longest:
+                self._guard.move_end(window)
+        elif "over" in message:
+            self._end(str(message["over"])[:1000])
+
+    async def _serve_debuggee(
+        self, pid: int, announced: ControlMessage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        worker = self._workers.get(pid)
+        if worker is not None:
+            debuggee = Debuggee(reader, writer)
+            self._sessions.joined(worker, debuggee)
+            try:
+                await debuggee.serve()
+            finally:
+                self._sessions.parted(worker, debuggee)

@@ -1,0 +1,206 @@
+"""Who holds the window: the root session, and the child session of each worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from stagedoor import dap
+from stagedoor.audit import Audit
+from stagedoor.bind import Bind
+from stagedoor.dap import Message
+from stagedoor.dap_policy import Pass
+from stagedoor.window import format_time
+
+from .child import ANSWER_PATIENCE, Child
+from .client import Client
+from .debuggee import Debuggee
+from .door import Door
+from .guard import WindowGuard, format_left
+from .root import CHILD_PATIENCE, Root
+from .workers import Worker
+
+#: Seconds that a client's attach waits for the workers to know of it, at most.
+SEEN_PATIENCE = 0.5
+
+
+class Sessions:
+    """The sessions of one window: at most one root, and one child for each worker that has joined.
+
+    :param bind: the debug port.
+    :param door: who may attach.
+    :param guard: the window.
+    :param workers: the workers, by process id.
+    :param audit: where clients are recorded.
+    """
+
+    def __init__(self, bind: Bind, door: Door, guard: WindowGuard, workers: Mapping[int, Worker], audit: Audit) -> None:
+        self.bind = bind
+        self.root: Root | None = None
+        self._held_since = ""
+        self._door = door
+        self._guard = guard
+        self._workers = workers
+        self._audit = audit
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a client is attached and has configured its session."""
+        return self.root is not None and self.root.configured
+
+    @property
+    def holder(self) -> dict[str, str] | None:
+        """Who holds the window, for ``status``: ``address``, ``since``."""
+        return {"address": self.root.client.address, "since": self._held_since} if self.root is not None else None
+
+    def say(self, sentence: str) -> None:
+        """Write a line to the debug console of the developer who holds the window, if anybody does."""
+        if self.root is not None:
+            self.root.say(sentence)
+
+    # Clients
+
+    def attach(self, client: Client, message: Message, allowed: Pass) -> None:
+        """A client asks to attach: the root session, or the session of one worker."""
+        refused = self._door.refusal(client.address, allowed.token)
+        if refused is not None:
+            client.turn_away(message, f"Stagedoor refuses to attach: {refused}.")
+        elif allowed.sub_process_id is not None:
+            self._attach_child(client, message, allowed, allowed.sub_process_id)
+        elif self.root is not None:
+            held = f"the session is held by {self.root.client.address} since {self._held_since}"
+            self._audit.record("refused", f"a second client: {held}", address=client.address, reason="busy")
+            client.turn_away(message, f"Stagedoor is busy: {held}. It has to disconnect first.")
+        else:
+            self._held_since = datetime.now(UTC).strftime("%H:%M:%S UTC")
+            self.root = client.session = Root(self, client, message)
+
+    def _attach_child(self, client: Client, message: Message, allowed: Pass, pid: int) -> None:
+        worker = self._workers.get(pid)
+        if self.root is None or not self.root.configured or self.root.client.address != client.address:
+            holder = f"No session of {client.address} holds this window"
+            client.turn_away(message, f"{holder}. Attach without subProcessId first.")
+        elif worker is None or worker.debuggee is None:
+            # It may have ended since it was announced, by max_requests for example: nothing that the developer has to
+            # confirm in a dialog. debugpy's own adapter answers like this for the same reason.
+            self.say(f"worker {pid} had ended before your IDE opened its session.")
+            client.send(dap.response(message))
+            client.part()
+        elif worker.child is not None:
+            client.turn_away(message, f"You already have a session with worker {pid}.")
+        else:
+            client.session = Child(self, client, worker, message, allowed)
+
+    # Roots
+
+    def hold(self, root: Root) -> None:
+        """The root session is configured. It is welcome as soon as the workers know of it: a request that comes right
+        after the attach must find its worker informed.
+        """
+        for worker in self._workers.values():
+            worker.ignored = False
+            worker.seen = ""
+            worker.send({"client": "on"})
+        asyncio.get_running_loop().call_later(SEEN_PATIENCE, self._welcome, root)
+        self.seen()
+
+    def seen(self) -> None:
+        """A worker has confirmed what it was told of the client."""
+        root = self.root
+        if root is not None and root.configured and all(worker.seen == "on" for worker in self._workers.values()):
+            self._welcome(root)
+
+    def _welcome(self, root: Root) -> None:
+        if self.root is not root or not root.welcome():
+            return
+        address, window = root.client.address, self._guard.window
+        self._audit.record("attached", f"{address} has attached", address=address)
+        root.say(
+            f"window opened by {window.opened_by}, until {format_time(window.expires_at)}"
+            f" ({format_left(self._guard.remaining())} left). Requests from {self._door.allow} are debugged;"
+            " waiting for the first."
+        )
+        for worker in self._workers.values():
+            if worker.debuggee is not None and worker.child is None:
+                root.announce(worker)
+
+    def release(self, root: Root) -> None:
+        """The root session is over, and with it all others: paused requests run on."""
+        if self.root is not root:
+            return
+        self.root = None
+        address = root.client.address
+        self._audit.record("detached", f"{address} has detached", address=address)
+        for worker in self._workers.values():
+            worker.send({"client": "off"})
+            if worker.child is not None:
+                worker.child.end(None)
+
+    def end(self, why: str) -> None:
+        """The window is over."""
+        root = self.root
+        if root is not None:
+            root.say(f"{why} Everything runs on as before.")
+            self.release(root)
+            root.client.part()
+
+    # Workers
+
+    def joined(self, worker: Worker, debuggee: Debuggee) -> None:
+        """A worker has brought its debugger."""
+        if worker.debuggee is not None:
+            self.parted(worker, worker.debuggee)
+        worker.debuggee = debuggee
+        if self.root is not None and self.root.configured:
+            self.root.say(f"worker {worker.pid} joined for {worker.joined_for}.")
+            self.root.announce(worker)
+
+    def parted(self, worker: Worker, debuggee: Debuggee) -> None:
+        """A worker's debugger has ended."""
+        debuggee.close()
+        if worker.debuggee is debuggee:
+            worker.debuggee = None
+            if worker.child is not None:
+                worker.child.end(f"the debugger of worker {worker.pid} has ended.")
+
+    def lost(self, worker: Worker) -> None:
+        """A worker has ended, or has said goodbye."""
+        if worker.child is not None:
+            self.say(f"worker {worker.pid} has ended.")
+            worker.child.end(f"worker {worker.pid} has ended.")
+        worker.close()
+        self.seen()
+
+    def ignore(self, worker: Worker, sentence: str) -> None:
+        """From now on no request of ``worker`` waits for the client."""
+        worker.ignored = True
+        worker.send({"client": "ignored"})
+        self.say(sentence)
+
+    def configured(self, worker: Worker) -> None:
+        """The client has configured its session for ``worker``, perhaps later than its requests have waited."""
+        if worker.ignored:
+            worker.ignored = False
+            worker.send({"client": "on"})
+
+    def check(self, root: Root, worker: Worker, debuggee: Debuggee | None) -> None:
+        """Some time after ``worker`` was announced: has the client opened a session for it?"""
+        is_open = worker.child is not None and worker.child.configured
+        is_current = self.root is root and debuggee is not None and worker.debuggee is debuggee
+        if is_current and not is_open and not worker.ignored:
+            self.ignore(
+                worker,
+                f"your IDE did not open a session for worker {worker.pid} within {CHILD_PATIENCE:g} s, so its requests"
+                " are not paused. Stagedoor needs a client that knows startDebugging or debugpyAttach.",
+            )
+
+    def disconnect(self, debuggee: Debuggee) -> None:
+        """Leave a debugger: what it has paused runs on. One that does not answer is given up."""
+        answer = debuggee.request("disconnect", {"terminateDebuggee": False})
+
+        def give_up() -> None:
+            if not answer.done():
+                debuggee.close()
+
+        asyncio.get_running_loop().call_later(ANSWER_PATIENCE, give_up)

@@ -1,0 +1,178 @@
+"""The shapes of arguments: what is refused, and that pydevd answers whatever is not."""
+
+from __future__ import annotations
+
+import copy
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from stagedoor import dap
+from stagedoor.dap_arguments import SHAPES, attach_misfit, misfit
+from stagedoor.dap_policy import Pass, from_client
+from stagedoor.tracing import Tracing
+
+MISFITS = {
+    "breakpoints of no file": ("setBreakpoints", {"source": {}}, '"source.path" has to be a text'),
+    "no arguments at all": ("setBreakpoints", None, '"source" has to be an object'),
+    "a breakpoint of no line": (
+        "setBreakpoints",
+        {"source": {"path": "a.py"}, "breakpoints": [{"line": 1}, {}]},
+        '"breakpoints[1].line" has to be a whole number',
+    ),
+    "a line that is a truth value": ("gotoTargets", {"source": {"path": "a"}, "line": True}, "a whole number"),
+    "a hit count that is a number": (
+        "setBreakpoints",
+        {"source": {"path": "a.py"}, "breakpoints": [{"line": 1, "hitCondition": 3}]},
+        '"breakpoints[0].hitCondition" has to be a text',
+    ),
+    "a break mode of tomorrow": (
+        "setExceptionBreakpoints",
+        {"filters": [], "exceptionOptions": [{"breakMode": "sometimes"}]},
+        "one of: always, never, unhandled, userUnhandled",
+    ),
+    "filters that are a text": ("setExceptionBreakpoints", {"filters": "raised"}, '"filters" has to be a list'),
+}
+
+FITS = {
+    "what VS Code sends": ("setBreakpoints", {"source": {"path": "a"}, "breakpoints": [{"line": 1}], "lines": [1]}),
+    "null where a key may be absent": ("setBreakpoints", {"source": {"path": "a"}, "breakpoints": None}),
+    "a null condition": ("setFunctionBreakpoints", {"breakpoints": [{"name": "f", "condition": None}]}),
+    "a key that nobody reads": ("scopes", {"frameId": 1, "future": object}),
+    "a command without a shape": ("threads", {"anything": 1}),
+}
+
+
+@pytest.mark.parametrize(("command", "arguments", "problem"), MISFITS.values(), ids=MISFITS.keys())
+def test_a_misfit_is_named(command: str, arguments: object, problem: str) -> None:
+    found = misfit(command, arguments)
+    assert found is not None
+    assert problem in found
+
+
+@pytest.mark.parametrize(("command", "arguments"), FITS.values(), ids=FITS.keys())
+def test_what_fits_goes_on(command: str, arguments: object) -> None:
+    assert misfit(command, arguments) is None
+
+
+def test_a_rule_of_justmycode_names_a_path_or_a_module() -> None:
+    assert attach_misfit({"rules": [{"path": "/app", "include": True}, {"module": "app", "include": False}]}) is None
+    assert "rules" in (attach_misfit({"rules": [{"path": True, "include": True}]}) or "")
+
+
+# The real debugger
+
+VALUES = [None, "x", 1, 1.5, True, [], {}, [1], {"a": 1}, 10**30, -1]
+CONDITIONS = {"condition": "x", "hitCondition": "1", "logMessage": "a"}
+RIGHT: dict[str, dict[str, Any]] = {
+    "setBreakpoints": {"source": {"path": "/a.py"}, "breakpoints": [{"line": 1, "column": 1} | CONDITIONS]},
+    "setFunctionBreakpoints": {"breakpoints": [{"name": "f"} | CONDITIONS]},
+    "setExceptionBreakpoints": {
+        "filters": ["raised"],
+        "exceptionOptions": [
+            {"path": [{"names": ["Python Exceptions"]}, {"names": ["KeyError"]}], "breakMode": "always"}
+        ],
+    },
+    "stackTrace": {"threadId": 1, "startFrame": 0, "levels": 20, "format": {}},
+    "scopes": {"frameId": 1},
+    "variables": {"variablesReference": 1, "filter": "named", "start": 0, "count": 1, "format": {}},
+    "setVariable": {"variablesReference": 1, "name": "a", "value": "1"},
+    "evaluate": {"expression": "1", "frameId": 1, "context": "repl"},
+    "setExpression": {"expression": "a", "value": "1", "frameId": 1},
+    "completions": {"text": "a", "column": 1, "line": 1, "frameId": 1},
+    "exceptionInfo": {"threadId": 1},
+    "source": {"sourceReference": 1, "source": {"path": "/a", "sourceReference": 1}},
+    "stepIn": {"threadId": 1, "targetId": 1},
+    "stepInTargets": {"frameId": 1},
+    "gotoTargets": {"source": {"path": "/a.py"}, "line": 1},
+    "goto": {"threadId": 1, "targetId": 1},
+    "continue": {"threadId": 1},
+    "next": {"threadId": 1, "granularity": "line"},
+    "stepOut": {"threadId": 1},
+    "threads": {},
+    "modules": {"startModule": 0, "moduleCount": 0},
+    "setDebuggerProperty": {"debuggerProperties": {}},
+    "attach": {
+        "pathMappings": [{"localRoot": "a", "remoteRoot": "b"}],
+        "rules": [{"path": "a", "include": True}],
+        "variablePresentation": {"all": "group"},
+        "breakOnSystemExit": [1, {"from": 1, "to": 2}],
+        "maxExceptionStackFrames": 1,
+        "resolveSymlinks": True,
+        "clientOS": "unix",
+        "debugOptions": ["Jinja"],
+        "justMyCode": True,
+    },
+    "configurationDone": {},
+    "initialize": {"adapterID": "x", "clientID": "y"},
+}
+
+
+def test_every_shape_is_tried() -> None:
+    assert set(SHAPES) <= set(RIGHT)
+
+
+class Silent:
+    """Nobody listens to what the debugger does."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: None
+
+
+class Pydevd:
+    """pydevd in this process, and its other end."""
+
+    def __init__(self) -> None:
+        theirs, self._ours = socket.socketpair()
+        self._ours.settimeout(5)
+        self._decoder = dap.Decoder()
+        self._seq = 0
+        self._tracing = Tracing(Silent())
+        self._tracing.start_over(theirs)
+        # Before an attach it reads nothing of a breakpoint.
+        assert self.answers("attach", {})
+
+    def answers(self, command: str, arguments: object) -> bool:
+        self._seq += 1
+        self._ours.sendall(dap.encode({"type": "request", "command": command, "arguments": arguments}, self._seq))
+        while data := self._ours.recv(65536):
+            if any(message.get("request_seq") == self._seq for message in self._decoder.feed(data)):
+                return True
+        return False
+
+    def close(self) -> None:
+        self._ours.close()
+        self._tracing.stop()
+
+
+@pytest.fixture(scope="module")
+def pydevd() -> Iterator[Pydevd]:
+    with closing(Pydevd()) as running:
+        yield running
+
+
+def variants(arguments: Any, value: Any = None) -> Iterator[Any]:
+    """The arguments, with each part of them absent or of each other type."""
+    for key in arguments if isinstance(arguments, dict) else range(len(arguments)):
+        changed = copy.copy(arguments)
+        del changed[key]
+        yield changed
+        inner = variants(arguments[key]) if isinstance(arguments[key], dict | list) else ()
+        for other in (*VALUES, *inner):
+            changed = copy.copy(arguments)
+            changed[key] = other
+            yield changed
+
+
+@pytest.mark.parametrize(("command", "arguments"), RIGHT.items(), ids=RIGHT.keys())
+def test_pydevd_answers_whatever_is_not_refused(pydevd: Pydevd, command: str, arguments: dict[str, Any]) -> None:
+    passed = 0
+    for variant in [arguments, *variants(arguments)]:
+        verdict = from_client({"seq": 1, "type": "request", "command": command, "arguments": variant})
+        if isinstance(verdict, Pass):
+            passed += 1
+            assert pydevd.answers(verdict.message["command"], verdict.message.get("arguments")), variant
+    assert passed

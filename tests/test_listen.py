@@ -1,0 +1,385 @@
+"""The listen back end from a window's beginning to its end, against the real debugpy."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from conftest import Serve
+from stagedoor import ConfigurationError, StageDoor
+from stagedoor.dapclient import DapClient
+from stagedoor.debuggers import base, listen
+from support import application
+from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
+from support.stage import Stage, make_environ, process_state, serve
+from support.waiting import wait_for
+
+
+def hit(stage: Stage, client: DapClient, worker: int = 0) -> None:
+    """A matching request stops at the line "view" and runs on."""
+    mine = stage.workers[worker].start_get("/view?mine")
+    client.resume(client.stopped()["threadId"])
+    assert mine.result(5).text == "total 7 for mine"
+
+
+def adapters(port: int) -> list[int]:
+    """The processes of debugpy's adapter that serve this debug port."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"--for-server" in arguments and str(port).encode() in arguments:
+                found.append(int(entry.name))
+    return found
+
+
+# -- Window after window -----------------------------------------------------------------------------------------------
+
+
+def test_twenty_windows_with_a_paused_request_each_leave_nothing_behind(stage: Stage) -> None:
+    stage.passes()  # All of the test's own threads are there.
+    sizes = []
+    for number in range(20):
+        client = stage.armed("view")
+        mine = stage.workers[number % 4].start_get("/view?mine")
+        client.stopped()
+        stage.door.close()
+        assert mine.result(5).text == "total 7 for mine"
+        client.wait_closed(2)
+        client.close()
+        wait_for(lambda: not debugger_threads(), "the debugger's threads to be gone")
+        gc.collect()
+        sizes.append((threading.active_count(), os_threads(), descriptors(), resident_kib()))
+    threads, system_threads, files, memory = zip(*sizes[2:], strict=True)
+    assert set(threads) == {threads[0]}
+    assert max(system_threads) == min(system_threads)
+    assert max(files) == min(files)
+    # Threads that are new bring memory pools of their own for a while; after that it is level.
+    assert memory[-1] - memory[0] < 6 * 1024, f"KiB after each window: {memory}"
+    assert memory[-1] - memory[-9] < 8 * 100, f"KiB after each window: {memory}"
+
+
+def debugger_threads() -> list[str]:
+    return [name for name in process_state()["threads"] if "pydevd" in name.lower() or "stagedoor-window" in name]
+
+
+def os_threads(process: int | str = "self") -> int:
+    return len(os.listdir(f"/proc/{process}/task"))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def resident_kib() -> int:
+    return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
+
+
+def test_a_window_closed_and_reopened_at_once_is_a_new_one(stage: Stage) -> None:
+    for number in range(5):
+        client = stage.armed("view")
+        mine = stage.workers[0].start_get("/view?mine")
+        client.stopped()
+        # Nothing of this waits for the end of the window before: that is left to its own thread.
+        stage.door.settings.switch.close()
+        stage.open()
+        later = stage.workers[1].start_get("/hello")
+        assert mine.result(5).text == "total 7 for mine"
+        assert "client=waiting" in str(later.result(5).header), number
+        client.wait_closed(2)
+        client.close()
+        again = stage.attach("view")
+        hit(stage, again)
+        stage.door.close()
+
+
+def test_a_client_detaches_and_attaches_twenty_times_in_one_window_without_a_miss(stage: Stage) -> None:
+    stage.open()
+    stage.workers[0].get("/hello")
+    (adapter,) = adapters(stage.port)
+    idle = os_threads(adapter)
+    for number in range(20):
+        client = stage.attach("view")
+        hit(stage, client, number % 4)
+        client.disconnect()
+        assert "client=waiting" in str(stage.workers[number % 4].get("/view", timeout=2).header)
+        # debugpy's adapter falls silent for good if a client comes while the session of the one before is ending.
+        wait_for(lambda: os_threads(adapter) <= idle, "the adapter to be done with the client")
+
+
+def test_a_client_that_hangs_up_while_a_request_is_paused_lets_it_run_on(stage: Stage) -> None:
+    client = stage.armed("view")
+    mine = stage.workers[0].start_get("/view?mine")
+    client.stopped()
+    client.close()
+    assert mine.result(5).text == "total 7 for mine"
+
+
+def test_the_end_comes_while_a_client_is_half_way_through_attaching(stage: Stage) -> None:
+    stage.open()
+    stage.workers[0].get("/hello")
+    client = DapClient(("127.0.0.1", stage.port))
+    client.request("initialize", {"adapterID": "debugpy"})
+    client.send("attach", {"justMyCode": True})
+    client.wait_event("initialized")
+    assert "client=waiting" in str(stage.workers[0].get("/view", timeout=2).header)
+    stage.door.close()
+    client.wait_closed(2)
+    client.close()
+    hit(stage, stage.armed("view"))
+
+
+def test_a_paused_request_is_continued_after_max_pause() -> None:
+    stage = Stage(max_pause=timedelta(seconds=0.3))
+    try:
+        client = stage.armed("view")
+        mine = stage.workers[0].start_get("/view?mine")
+        client.stopped()
+        assert mine.result(2).text == "total 7 for mine"
+        client.wait_event("continued")
+        hit(stage, client)
+    finally:
+        stage.stop()
+
+
+def test_an_adapter_that_was_killed_is_replaced_at_the_next_matching_request(stage: Stage) -> None:
+    client = stage.armed("view")
+    mine = stage.workers[0].start_get("/view?mine")
+    client.stopped()
+    (adapter,) = adapters(stage.port)
+    os.kill(adapter, signal.SIGKILL)
+    assert mine.result(5).text == "total 7 for mine"
+    wait_for(lambda: not debugger_threads(), "the debugger to be stopped")
+    assert "client=waiting" in str(stage.workers[0].get("/hello").header)
+    hit(stage, stage.attach("view"))
+
+
+# -- What can't be ------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_in_use_is_named_and_requests_go_on(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(socket.socket()) as squatter:
+        squatter.bind(("127.0.0.1", stage.port))
+        squatter.listen()
+        stage.open()
+        for worker in stage.workers:
+            answer = worker.get("/view?mine")
+            assert answer.text == "total 7 for mine"
+            assert f'busy; reason="debugpy could not listen on 127.0.0.1:{stage.port}' in str(answer.header)
+    failures = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(failures) == 1, "said once for a window"
+    assert "end it, or choose another one with bind (STAGEDOOR_BIND)" in failures[0].getMessage()
+    assert not debugger_threads() or debugger_threads() == ["stagedoor-window"]
+    # The next window tries again.
+    stage.door.close()
+    hit(stage, stage.armed("view"))
+
+
+def test_an_interpreter_that_cant_be_run_is_named_and_requests_go_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(listen, "python_executable", lambda: "/nowhere/python3")
+        stage.open()
+        answer = stage.workers[0].get("/view?mine")
+    assert answer.text == "total 7 for mine"
+    assert "busy; reason=" in str(answer.header)
+    assert "/nowhere/python3" in caplog.text
+    stage.door.close()
+    hit(stage, stage.armed("view"))
+
+
+def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "START_PATIENCE", 0.3)
+    release = threading.Event()
+    real = stage.door._debugger._listen  # type: ignore[attr-defined]
+
+    def slow() -> tuple[str, int]:
+        assert release.wait(10)
+        return real()  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(stage.door._debugger, "_listen", slow)
+    stage.open()
+    first = [worker.start_get("/view?mine") for worker in stage.workers]
+    assert all(
+        'busy; reason="the debugger has not started yet"' in str(each.result(2).header) for each in first
+    ), "all of them wait at the same time"
+    assert stage.workers[0].get("/view?mine", timeout=0.25).text == "total 7 for mine"
+    # The window ends and the next one begins, all before the first debugger has started.
+    stage.door.settings.switch.close()
+    stage.open()
+    assert "busy" in str(stage.workers[0].get("/view?mine", timeout=2).header)
+    release.set()
+    wait_for(lambda: "waiting" in str(stage.workers[0].get("/hello").header), "the debugger of the second window")
+    hit(stage, stage.attach("view"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param({"wsgi.multiprocess": True}, "--workers 1 --threads 8", id="a server of several processes"),
+        pytest.param({"wsgi.multithread": False}, "--threads 8", id="a server that handles one request at a time"),
+    ],
+)
+def test_a_server_that_a_pause_would_stop_is_refused(
+    stage: Stage, caplog: pytest.LogCaptureFixture, flags: dict[str, bool], words: str
+) -> None:
+    stage.open()
+    for _ in range(3):
+        answer = serve(stage.door, make_environ("/view?mine") | flags)
+        assert answer.text == "total 7 for mine"
+        assert "client=busy; reason=" in str(answer.header)
+    failures = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(failures) == 1
+    assert words in failures[0]
+    assert not is_listening(stage.port)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:5678", "203.0.113.7:5678", "[::]:5678", "[2001:db8::1]:5678"])
+def test_an_address_that_is_not_loopback_is_refused_at_construction(bind: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"bind=.*is not a port on a loopback address"):
+        StageDoor(application.application, bind=bind, debugger="listen", switch="memory")
+
+
+def test_ipv6_loopback() -> None:
+    stage = Stage(host="::1")
+    try:
+        hit(stage, stage.armed("view"))
+    finally:
+        stage.stop()
+
+
+def test_a_second_door_in_the_process_is_told_that_there_is_one(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = Stage()
+    try:
+        client = stage.armed("view")
+        second.open()
+        answer = second.workers[0].get("/view?second", timeout=5)
+        assert answer.text == "total 7 for second"
+        assert "busy; reason=" in str(answer.header)
+        assert "Wrap the outermost application only" in caplog.text
+        hit(stage, client)
+        stage.door.close()
+        second.door.close()
+        hit(second, second.armed("view"))
+    finally:
+        second.stop()
+
+
+def test_an_application_that_is_wrapped_twice_works_as_if_it_was_wrapped_once() -> None:
+    inner = Stage()
+    stage = Stage(inner.door)
+    try:
+        inner.open()
+        client = stage.armed("view")
+        hit(stage, client)
+        answer = stage.workers[0].get("/hello")
+        assert [value for name, value in answer.headers if name == "Stagedoor"] == [answer.header]
+        assert "client=attached" in str(answer.header)
+        stage.passes()
+    finally:
+        stage.stop()
+        inner.stop()
+
+
+def test_a_debugger_that_was_started_by_the_application_is_left_alone(serve: Serve) -> None:
+    server = serve(app="support.application:debugged_application", STAGEDOOR_DEBUGGER="listen")
+    server.get("/hello", OTHER)
+    server.open()
+    wait_for(lambda: "busy" in server.get("/hello", ALLOWED).headers.get("Stagedoor", ""), "the server to notice")
+    assert "Remove debugpy.listen()" in server.log
+    assert server.get("/view?x", ALLOWED).body == "total 7 for x"
+
+
+# -- Processes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def armed_server(serve: Serve) -> Iterator[tuple[ServerProcess, DapClient]]:
+    server = serve(STAGEDOOR_DEBUGGER="listen")
+    yield server, server.armed("view", "work")
+
+
+def test_a_child_forked_while_armed_is_not_debugged(armed_server: tuple[ServerProcess, DapClient]) -> None:
+    server, client = armed_server
+    before = server.report()
+    for source in (OTHER, ALLOWED):
+        child = json.loads(server.start_get("/fork", source).answer(5).body)
+        assert child["value"] == 41, "the child ran over the breakpoint"
+        assert child["trace"] == child["threading_trace"] == "None"
+        assert child["tool"] is None
+        assert child["breakpointhook"]
+        assert child["threads"] and not [name for name in child["threads"] if "pydevd" in name.lower()]
+        debugger_sockets = set(before["debugger_sockets"])
+        assert debugger_sockets and not debugger_sockets & set(child["sockets"])
+    # And the parent's debugger has not noticed.
+    paused = server.start_get("/view?mine")
+    client.resume(client.stopped()["threadId"])
+    client.resume(client.stopped()["threadId"])
+    assert paused.answer().body == "total 7 for mine"
+
+
+def test_a_program_started_while_armed_inherits_nothing(armed_server: tuple[ServerProcess, DapClient]) -> None:
+    server, _ = armed_server
+    for source in (OTHER, ALLOWED):
+        assert json.loads(server.get("/child", source).body) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_adapter_outlives_a_server_that_was_killed(
+    armed_server: tuple[ServerProcess, DapClient], number: signal.Signals
+) -> None:
+    server, client = armed_server
+    server.start_get("/view?mine")
+    client.stopped()
+    assert adapters(server.debug_port)
+    os.kill(server.process.pid, number)
+    server.process.wait(5)
+    # As VS Code does. For as long as a client does not, debugpy's adapter keeps the port, and nobody is left to end it.
+    client.wait_event("terminated")
+    client.close()
+    wait_for(lambda: not adapters(server.debug_port), "the adapter to end with its server", timeout=2)
+
+
+def test_a_server_that_is_told_to_end_is_not_held_up_by_paused_requests(serve: Serve) -> None:
+    server = serve("gunicorn", STAGEDOOR_DEBUGGER="listen", STAGEDOOR_TESTS_OPTIONS="graceful_timeout=1")
+    client = server.armed("view")
+    paused = server.start_get("/view?mine")
+    client.stopped()
+    worker = int(server.report()["pid"])
+    os.kill(worker, signal.SIGTERM)
+    assert paused.answer(5).body == "total 7 for mine", "it has run on, and its worker was not killed"
+    # The client keeps its socket open.
+    wait_for(lambda: not adapters(server.debug_port), "the adapter to end with its server", timeout=3)
+
+
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_green_threads_are_refused(serve: Serve, library: str) -> None:
+    pytest.importorskip(library)
+    server = serve(library, STAGEDOOR_DEBUGGER="listen")
+    server.open()
+    wait_for(lambda: "Stagedoor" in server.get("/hello", ALLOWED).headers, "the server to notice")
+    answer = server.get("/view?x", ALLOWED)
+    assert answer.body == "total 7 for x"
+    assert f"{library} has patched this process" in answer.headers["Stagedoor"]
+    assert not server.report()["debugger_loaded"]
+
