@@ -498,8 +498,11 @@ def wait_until_closed(pid: int, before: Counter[str]) -> None:
 
 def open_descriptors(pid: int) -> Counter[str]:
     """What a process has open, by kind, when it serves no request."""
-    folder = Path(f"/proc/{pid}/fd")
-    return Counter(os.readlink(entry).partition(":[")[0] for entry in folder.iterdir())
+    found: Counter[str] = Counter()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # Closed just now.
+            found[os.readlink(entry).partition(":[")[0]] += 1
+    return found
 
 
 def reports(server: GatedServer) -> dict[int, dict[str, Any]]:

@@ -62,16 +62,18 @@ def test_twenty_windows_with_a_paused_request_each_leave_nothing_behind(stage: S
         assert mine.result(5).text == "total 7 for mine"
         client.wait_closed(2)
         client.close()
+        stage.clients.clear()
+        del client, mine
         wait_for(lambda: not debugger_threads(), "the debugger's threads to be gone")
         gc.collect()
-        sizes.append((threading.active_count(), os_threads(), descriptors(), resident_kib()))
-    threads, system_threads, files, memory = zip(*sizes[2:], strict=True)
+        sizes.append((threading.active_count(), os_threads(), descriptors(), thread_objects(), resident_kib()))
+    threads, system_threads, files, objects, memory = zip(*sizes[2:], strict=True)
     assert set(threads) == {threads[0]}
-    assert max(system_threads) == min(system_threads)
-    assert max(files) == min(files)
-    # Threads that are new bring memory pools of their own for a while; after that it is level.
+    assert set(system_threads) == {system_threads[0]}
+    assert set(files) == {files[0]}
+    assert objects[-1] <= objects[0] + 2, "pydevd keeps every thread that it has ever seen"
+    # The C library gives new threads memory pools of their own for a while.
     assert memory[-1] - memory[0] < 6 * 1024, f"KiB after each window: {memory}"
-    assert memory[-1] - memory[-9] < 8 * 100, f"KiB after each window: {memory}"
 
 
 def debugger_threads() -> list[str]:
@@ -80,6 +82,10 @@ def debugger_threads() -> list[str]:
 
 def os_threads(process: int | str = "self") -> int:
     return len(os.listdir(f"/proc/{process}/task"))
+
+
+def thread_objects() -> int:
+    return sum(isinstance(each, threading.Thread) for each in gc.get_objects())
 
 
 def descriptors() -> int:
@@ -112,14 +118,15 @@ def test_a_client_detaches_and_attaches_twenty_times_in_one_window_without_a_mis
     stage.open()
     stage.workers[0].get("/hello")
     (adapter,) = adapters(stage.port)
-    idle = os_threads(adapter)
     for number in range(20):
         client = stage.attach("view")
+        threads = os_threads(adapter)
         hit(stage, client, number % 4)
         client.disconnect()
         assert "client=waiting" in str(stage.workers[number % 4].get("/view", timeout=2).header)
-        # debugpy's adapter falls silent for good if a client comes while the session of the one before is ending.
-        wait_for(lambda: os_threads(adapter) <= idle, "the adapter to be done with the client")
+        # debugpy's adapter falls silent for good if a client comes while the session of the one before is ending, for
+        # which it has two threads.
+        wait_for(lambda: os_threads(adapter) <= threads - 2, "the adapter to be done with the client")  # noqa: B023
 
 
 def test_a_client_that_hangs_up_while_a_request_is_paused_lets_it_run_on(stage: Stage) -> None:

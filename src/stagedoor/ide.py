@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple, Self
 
 from .dapclient import DapClient, WaitFailed
 from .errors import StagedoorError
+
+_FOR_GOOD = 24 * 3600.0
 
 
 class Stop(NamedTuple):
@@ -40,7 +43,7 @@ class Stop(NamedTuple):
 
 
 class Ide:
-    """An IDE with breakpoints, attached.
+    """An IDE with breakpoints, attached. A session that ends is left as VS Code leaves it, with a ``disconnect``.
 
     :param address: host and port, or the path of a Unix socket.
     :param breakpoints: lines, or whole breakpoints of DAP's, by file.
@@ -66,13 +69,16 @@ class Ide:
     ) -> None:
         self._address = address
         self._source_address = source_address
-        self._breakpoints = dict(breakpoints or {})
+        self._breakpoints: dict[str | os.PathLike[str], Sequence[int | dict[str, Any]]] = {}
+        self._breakpoints.update((breakpoints or {}).items())
         self._filters = exception_filters
         self._timeout = timeout
         self._stops: queue.SimpleQueue[Stop] = queue.SimpleQueue()
         self._closed = False
         #: Child sessions by the process id of their worker.
         self.children: dict[int, DapClient] = {}
+        #: Child sessions that could not be opened, and why.
+        self.troubles: list[str] = []
         self.root = self._connect()
         configuration = dict(arguments or {})
         if token is not None:
@@ -103,8 +109,8 @@ class Ide:
         try:
             return self._stops.get(timeout=timeout)
         except queue.Empty:
-            workers = ", ".join(map(str, self.children)) or "none"
-            raise WaitFailed(f"Waited {timeout:g} s for a stop; child sessions: {workers}.") from None
+            children = ", ".join([*map(str, self.children), *self.troubles]) or "none"
+            raise WaitFailed(f"Waited {timeout:g} s for a stop; child sessions: {children}.") from None
 
     def console(self) -> list[str]:
         """What the debug console has shown so far."""
@@ -116,7 +122,7 @@ class Ide:
 
     def set_breakpoints(self, breakpoints: Mapping[str, Sequence[int | dict[str, Any]]]) -> None:
         """Replace the breakpoints of these files, in every session."""
-        self._breakpoints |= breakpoints
+        self._breakpoints.update(breakpoints.items())
         for session in [self.root, *self.children.values()]:
             for file, lines in breakpoints.items():
                 wanted = [{"line": line} if isinstance(line, int) else dict(line) for line in lines]
@@ -140,23 +146,32 @@ class Ide:
         return DapClient(self._address, self._timeout, source_address=self._source_address)
 
     def _attach(self, session: DapClient, configuration: Mapping[str, Any]) -> None:
-        session.attach(breakpoints=self._breakpoints, arguments=configuration, exception_filters=self._filters)
-        threading.Thread(target=self._pass_stops, args=(session,), name="ide-stops", daemon=True).start()
+        session.attach(self._breakpoints, configuration, self._filters)
+        for work in (self._pass_stops, self._say_farewell):
+            threading.Thread(target=work, args=(session,), name="ide", daemon=True).start()
 
     def _open_children(self) -> None:
-        with suppress(StagedoorError, OSError):
+        with suppress(WaitFailed):
             while not self._closed:
-                asked = self.root.wait_reverse_request("startDebugging", timeout=3600)
+                asked = self.root.wait_reverse_request("startDebugging", timeout=_FOR_GOOD)
                 threading.Thread(target=self._open_child, args=(asked["configuration"],), daemon=True).start()
 
     def _open_child(self, configuration: Mapping[str, Any]) -> None:
-        with suppress(StagedoorError, OSError):
-            session = self._connect()
-            self.children[configuration["subProcessId"]] = session
+        pid = configuration["subProcessId"]
+        try:
+            session = self.children[pid] = self._connect()
             self._attach(session, configuration)
+        except (StagedoorError, OSError) as error:
+            if not self._closed:
+                self.troubles.append(f"worker {pid}: {error}")
 
     def _pass_stops(self, session: DapClient) -> None:
-        with suppress(StagedoorError, OSError):
+        with suppress(WaitFailed):
             while not self._closed:
-                body = session.wait_event("stopped", timeout=3600)
+                body = session.wait_event("stopped", timeout=_FOR_GOOD)
                 self._stops.put(Stop(session, body["threadId"], body["reason"]))
+
+    def _say_farewell(self, session: DapClient) -> None:
+        with suppress(StagedoorError, OSError):
+            session.wait_event("terminated", timeout=_FOR_GOOD)
+            session.disconnect()

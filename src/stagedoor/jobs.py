@@ -20,6 +20,8 @@ from .window import is_name
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
+_NOT_PLAIN = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
 
 @overload
 def traced(name: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]: ...
@@ -69,9 +71,9 @@ class Job:
         self._entered: dict[int, list[Tracing | None]] = {}
 
     def __call__(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        if any(is_other(function) for is_other in _NOT_PLAIN):
             remedy = "Use it as a context manager around plain calls."
-            raise ConfigurationError("function", function.__qualname__, "is a coroutine or a generator", remedy)
+            raise ConfigurationError("function", function, "is a coroutine or a generator", remedy)
         what = getattr(function, "__qualname__", type(function).__qualname__)
 
         @functools.wraps(function)
@@ -118,8 +120,8 @@ class Job:
         if tracing not in _told and tracing.label() is None and not _serves_a_request():
             _told.add(tracing)
             tracing.say(
-                f"Stagedoor: {what} is not debugged: traced() without a name has to be made by the matching request that"
-                " it belongs to, as in Thread(target=traced(resize)). Or give it a name."
+                f"Stagedoor: {what} is not debugged: traced() without a name has to be made by the matching request"
+                " that it belongs to, as in Thread(target=traced(resize)). Or give it a name."
             )
         return None
 

@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -212,6 +213,8 @@ class Tracing:
             self._threads.untrace(matching, own=matching.thread is threading.current_thread())
             # The step with which the request left the application would make pydevd look at every call of everybody's.
             self._internals.run_thread(matching.thread)
+            if self._stopped:
+                self._internals.forget_thread(matching.thread)
             if matching.was_paused and self.attached:
                 # The client knows this thread by its request, and would show it as running for good.
                 self._internals.report_thread_exited(self._debugger, matching.thread)
@@ -282,6 +285,10 @@ class Tracing:
             self._threads.ended(matching)
             if debugger is not None:
                 self._internals.stop(debugger, [each.thread for each in matching if each.pause is not None])
+            in_progress = {each.thread for each in matching}
+            for thread in threading.enumerate():
+                if thread not in in_progress:
+                    self._internals.forget_thread(thread)
         finally:
             self._restore()
 
@@ -517,6 +524,7 @@ class _NoThread:
     _is_stopped = True
 
 
+@cache
 def _denied_by_default(thread_info: Callable[..., Any]) -> type[Any]:
     class DeniedByDefault(threading.local):
         def __init__(self) -> None:
@@ -548,12 +556,14 @@ class _Internals:
             self.uses_monitoring: bool = constants.PYDEVD_USE_SYS_MONITORING
             self._set_global_debugger = constants.set_global_debugger
             self._get_thread_id = constants.get_thread_id
+            self._threads_kept: dict[int, threading.Thread] = constants._thread_id_to_thread_found
+            self._enumerate = self.pydevd.threadingEnumerate
             self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
             commands = importlib.import_module("_pydevd_bundle.pydevd_comm_constants")
             self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
-            self.set_additional_thread_info = importlib.import_module(
-                "_pydevd_bundle.pydevd_additional_thread_info"
-            ).set_additional_thread_info
+            thread_info = importlib.import_module("_pydevd_bundle.pydevd_additional_thread_info")
+            self.set_additional_thread_info = thread_info.set_additional_thread_info
+            self._remove_additional_info = thread_info.remove_additional_info
             self._internal_run_thread = importlib.import_module(
                 "_pydevd_bundle.pydevd_thread_lifecycle"
             ).internal_run_thread
@@ -591,11 +601,20 @@ class _Internals:
         def list_threads(commands: Any, debugger: Any, seq: int) -> Any:
             return self._threads_response(seq, tracing.requests)
 
+        def enumerate_threads() -> list[threading.Thread]:
+            return [threading.main_thread(), *(thread for thread, _ in tracing.requests)]
+
         self._commands.request_terminate_process = _disconnect_instead
         self._commands.list_threads = list_threads
+        # pydevd looks at every thread five times a second, and keeps all that it has ever seen.
+        self.pydevd.threadingEnumerate = enumerate_threads
 
     def restore(self) -> None:
         self._commands.request_terminate_process, self._commands.list_threads = self._original_commands
+        self.pydevd.threadingEnumerate = self._enumerate
+        for key, thread in list(self._threads_kept.items()):
+            if not thread.is_alive():
+                self._threads_kept.pop(key, None)
 
     def _threads_response(self, seq: int, requests: list[tuple[threading.Thread, str]]) -> Any:
         schema = self._schema
@@ -614,6 +633,12 @@ class _Internals:
     def run_thread(self, thread: threading.Thread) -> None:
         """Forget a pause or a step of ``thread``'s."""
         self._internal_run_thread(thread, self.set_additional_thread_info)
+
+    def forget_thread(self, thread: threading.Thread) -> None:
+        """Forget what pydevd keeps on a thread: it would keep the debugger alive for as long as the thread."""
+        info = vars(thread).pop("additional_info", None)
+        if info is not None:
+            self._remove_additional_info(info)
 
     def step_into_my_code(self, thread: threading.Thread) -> None:
         """Stop ``thread`` at the next line of the user's code, as a step into it would."""
@@ -736,6 +761,17 @@ class _GuardedStart:
 _generation = 0
 
 
+@cache
+class _SleeplessTime:
+    """The module ``time``, but nobody sleeps."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def sleep(self, seconds: float) -> None:
+        """Not done."""
+
+
 def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
     """pydevd's debugger, its two ways to a pause (``set_suspend``, ``do_wait_suspend``) closed to everybody else."""
 
@@ -749,6 +785,15 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
             # pydevd keeps what it knows of code objects by this number; it must never repeat in a process.
             _generation += 1
             self.mtime = _generation * 10_000
+
+        def initialize_network(self, *args: Any, **kwargs: Any) -> None:
+            # pydevd sleeps for 0.1 s, for its threads to have started. Thread.start() has waited for that.
+            module: Any = sys.modules[debugger_class.__module__]
+            module.time = _SleeplessTime()
+            try:
+                super().initialize_network(*args, **kwargs)
+            finally:
+                module.time = time
 
         def _serves(self, ident: int | None) -> bool:
             tracing = self._stagedoor()

@@ -37,6 +37,9 @@ class Figure:
         """The distance of the quartiles as a share of the median."""
         return (self.high - self.low) / self.median
 
+    def fields(self) -> dict[str, float]:
+        return {name: float(f"{value:.4g}") for name, value in asdict(self).items()}
+
 
 def ratios(values: Sequence[float], base: Sequence[float]) -> list[float]:
     """Each value to that of the base which was taken next to it."""
@@ -51,7 +54,3 @@ def machine() -> dict[str, Any]:
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
     }
-
-
-def as_fields(figure: Figure) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in asdict(figure).items()}

@@ -4,38 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.measuring import Figure, as_fields, ratios
+from benchmarks.measuring import Figure, ratios
 from benchmarks.states import AGAIN, BARE, STATES, all_at_once
 from benchmarks.workloads import MEASURED
 
-#: Requests of one state in one round: about 10 ms each, so that no round of one meets another machine than that of the next.
+#: Requests of one state in one round: about 10 ms each, so that the next one meets the machine as this one did.
 REQUESTS = {"/page": 24, "/hot": 12, "/hello": 4000}
 ROUNDS, WARM_UP = 60, 3
 
+#: Of one state and view: for each round, seconds a request, and those of them on a processor.
+Times = dict[tuple[str, str], list[tuple[float, float]]]
+
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
-    """Seconds a request, and the ratio to the bare application's, for each state and view."""
-    times = take(5 if quick else ROUNDS, 1 if quick else WARM_UP)
-    rows = []
+    """Each state's seconds a request, and their ratios to the bare application's of the same round, by view."""
+    times = take(5, 1) if quick else take(ROUNDS, WARM_UP)
+    rows: list[dict[str, Any]] = []
     for state in STATES:
         row: dict[str, Any] = {"state": state.name}
         for view in MEASURED:
-            taken, bare = times[state.name, view], times[BARE, view]
+            seconds, on_processor = columns(times[state.name, view])
+            bare, bare_on_processor = columns(times[BARE, view])
             row[view] = {
-                "seconds": as_fields(Figure.of(taken)),
-                "ratio": as_fields(Figure.of(ratios(taken, bare))),
+                "seconds": Figure.of(seconds).fields(),
+                "ratio": Figure.of(ratios(seconds, bare)).fields(),
+                "processor_ratio": Figure.of(ratios(on_processor, bare_on_processor)).fields(),
             }
         rows.append(row)
     return {
         "rounds": len(times[BARE, "/page"]),
         "rows": rows,
-        "spread_of_bare": {view: round(Figure.of(times[BARE, view]).spread, 4) for view in MEASURED},
-        "control": {view: round(Figure.of(ratios(times[AGAIN, view], times[BARE, view])).median, 4) for view in MEASURED},
+        "spread": {view: round(Figure.of(columns(times[BARE, view])[0]).spread, 4) for view in MEASURED},
+        "control": {row["state"]: {view: row[view]["ratio"]["median"] for view in MEASURED} for row in rows}[AGAIN],
     }
 
 
-def take(rounds: int, warm_up: int) -> dict[tuple[str, str], list[float]]:
-    times: dict[tuple[str, str], list[float]] = {(state.name, view): [] for state in STATES for view in MEASURED}
+def columns(times: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [seconds for seconds, _ in times], [on_processor for _, on_processor in times]
+
+
+def take(rounds: int, warm_up: int) -> Times:
+    times: Times = {(state.name, view): [] for state in STATES for view in MEASURED}
     with all_at_once() as twins:
         for number in range(warm_up + rounds):
             # Every round begins with another state: none always comes after the same one.

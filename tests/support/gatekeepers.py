@@ -108,7 +108,7 @@ class GatedServer(ServerProcess):
 
         return wait_for(have_joined, f"{wanted} workers to say hello to the gatekeeper", every=0.05)
 
-    def wait_until_gone(self, timeout: float = 1.0) -> None:
+    def wait_until_gone(self, timeout: float = 1.0, every: float = 0.01) -> None:
         """Wait until nothing of a window is left: port, process, control socket, threads."""
         wait_for(
             lambda: (
@@ -119,6 +119,7 @@ class GatedServer(ServerProcess):
             ),
             "the port, the gatekeeper, its control socket and the debugger's threads to be gone",
             timeout=timeout,
+            every=every,
         )
 
     def wait_until_no_thread(self) -> None:

@@ -96,10 +96,9 @@ class ServerProcess:
             "STAGEDOOR_DEBUGGER": "listen",
             "STAGEDOOR_BIND": f"127.0.0.1:{self.debug_port}",
         }
-        script = Path(__file__).with_name("serve.py")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [python, str(script), server, host, str(self.port), app],
+                self.command(python, server, app),
                 env={**os.environ, **settings, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -112,6 +111,10 @@ class ServerProcess:
         except BaseException:
             self.stop()
             raise
+
+    def command(self, python: str, server: str, app: str) -> list[str]:
+        """What starts the server."""
+        return [python, str(Path(__file__).with_name("serve.py")), server, self.host, str(self.port), app]
 
     def _died(self) -> bool:
         if self.process.poll() is not None:

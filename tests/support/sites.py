@@ -45,8 +45,9 @@ class Site(GatedServer):
     def start_window(self) -> None:
         """Open a window, and wait until an IDE can attach."""
         self.open()
+        # The worker may still be about to notice that the last window was closed, so one request is not enough.
+        wait_for(lambda: self.get("/pid", ALLOWED) and os.path.exists(self.control_path), "the gatekeeper to listen")
         self.noticed()
-        wait_for(lambda: os.path.exists(self.control_path), "the gatekeeper to listen")
 
     @cached_property
     def plain(self) -> Site:

@@ -110,7 +110,11 @@ class ControlServer:
             if self._workers.get(pid) is worker:
                 del self._workers[pid]
                 self._alone_since = time.monotonic()
-            self._sessions.lost(worker)
+            # Workers look at the switch too, and leave when the window is over: then that is what is to be told.
+            why = self._guard.look()
+            self._sessions.lost(worker, tell=why is None)
+            if why is not None:
+                self._end(why)
 
     def _refusal(self, hello: ControlMessage) -> ControlMessage | None:
         if hello["window"] != self._config.window_id(self._guard.window):

@@ -62,14 +62,15 @@ class WindowGuard:
         :param idle: how long that may last; ``None``: for good.
         """
         while True:
-            if why := self._look():
+            if why := self.look():
                 return why
             if idle is not None and alone() > idle:
                 return f"No worker has been left for {idle:g} s."
             self._warn()
             await asyncio.sleep(min(TICK, self.remaining()))
 
-    def _look(self) -> str | None:
+    def look(self) -> str | None:
+        """Look at the clock and the switch now; returns why the window is over, a sentence, or ``None``."""
         if self._deadline.remaining() <= 0:
             return _OVER
         if trouble := self._deadline.clock_trouble():

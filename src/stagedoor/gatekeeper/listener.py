@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from stagedoor.bind import Bind
 
-#: Connections that the kernel holds until they are accepted.
-_BACKLOG = 64
+#: Connections that the kernel holds until they are accepted; of more the client would hear nothing for a second.
+_BACKLOG = 1024
 #: Seconds between two attempts to accept while this process is out of descriptors.
 _PATIENCE = 0.2
 

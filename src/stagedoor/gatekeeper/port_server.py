@@ -39,7 +39,6 @@ class PortServer:
         if not self._door.may_speak(address):
             connection.close()
             return
-        self._make_room()
         try:
             reader, writer = await asyncio.open_connection(sock=connection)
         except BaseException:
@@ -47,6 +46,7 @@ class PortServer:
             raise
         client = Client(address, reader, writer, self._sessions.attach)
         self._clients[client] = None
+        self._make_room()
         try:
             await client.serve()
         finally:
@@ -66,7 +66,7 @@ class PortServer:
 
     def _make_room(self) -> None:
         undecided = [client for client in self._clients if client.is_undecided]
-        if len(undecided) >= UNDECIDED_CAP:
+        if len(undecided) > UNDECIDED_CAP:
             undecided[0].abort()
 
 

@@ -152,6 +152,7 @@ class Sessions:
         if worker.debuggee is not None:
             self.parted(worker, worker.debuggee)
         worker.debuggee = debuggee
+        worker.has_joined = True
         if self.root is not None and self.root.configured:
             self.root.say(f"worker {worker.pid} joined for {worker.joined_for}.")
             self.root.announce(worker)
@@ -164,11 +165,15 @@ class Sessions:
             if worker.child is not None:
                 worker.child.end(f"the debugger of worker {worker.pid} has ended.")
 
-    def lost(self, worker: Worker) -> None:
-        """A worker has ended, or has said goodbye."""
-        if worker.child is not None:
+    def lost(self, worker: Worker, *, tell: bool) -> None:
+        """A worker has ended, or has let go of the gatekeeper.
+
+        :param tell: whether the developer hears of it.
+        """
+        if tell and worker.has_joined:
             self.say(f"worker {worker.pid} has ended.")
-            worker.child.end(f"worker {worker.pid} has ended.")
+        if worker.child is not None:
+            worker.child.end(f"worker {worker.pid} has ended." if tell else None)
         worker.close()
         self.seen()
 

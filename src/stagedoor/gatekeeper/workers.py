@@ -36,7 +36,9 @@ class Worker:
     def __init__(self, pid: int, writer: asyncio.StreamWriter) -> None:
         self.pid = pid
         self.since = time.monotonic()
+        #: Its debugger, once it has joined.
         self.debuggee: Debuggee | None = None
+        self.has_joined = False
         self.child: Child | None = None
         #: The request for which it brought its debugger.
         self.joined_for = "a request"

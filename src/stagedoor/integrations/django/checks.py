@@ -31,7 +31,7 @@ def check_settings(app_configs: Any, **others: Any) -> list[CheckMessage]:
     try:
         allow = read_settings(configuration()).allow
     except ConfigurationError as error:
-        return [Error(f"{error.name}: {error.problem}.", hint=error.remedy or str(error), id="stagedoor.E001")]
+        return [_wrong(error)]
     # Which of several keyword arguments of wsgi.py's is another matter: see check_application.
     if not allow and "STAGEDOOR_ALLOW" in configuration():
         return [_nobody("STAGEDOOR_ALLOW")]
@@ -42,6 +42,9 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
     """Look at the application as the server would get it."""
     try:
         application = wsgi_application()
+    except ConfigurationError as error:
+        # Of a keyword; what is wrong in the settings has been said.
+        return [] if check_settings(None) else [_wrong(error)]
     except Exception as error:  # whatever the project's own module raises
         problem = f"WSGI_APPLICATION could not be imported: {type(error).__name__}: {error}."
         return [checks.Warning(problem, id="stagedoor.W004")]
@@ -65,6 +68,10 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _wrong(error: ConfigurationError) -> CheckMessage:
+    return Error(f"{error.name}: {error.problem}.", hint=error.remedy or str(error), id="stagedoor.E001")
 
 
 def _nobody(name: str) -> CheckMessage:

@@ -1,0 +1,142 @@
+"""What the gatekeeper takes, in time and memory: ``python tests/benchmarks/gatekeeper.py [--windows 50] [--json]``.
+
+A gunicorn worker with threads, one for each sample of what happens only once in a worker's life. Times are from the
+request that is sent to the event in the client, both in this process. Takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+os.environ["PYTHONPATH"] = str(ROOT / "src")
+
+from stagedoor.ide import Ide  # noqa: E402
+from support.gatekeepers import GatedServer  # noqa: E402
+from support.servers import ALLOWED  # noqa: E402
+
+#: Workers, and what is measured of each of them.
+SAMPLES, HITS = 7, 20
+
+
+@contextmanager
+def worker() -> Iterator[GatedServer]:
+    """A server with one new worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = GatedServer(Path(folder), "gunicorn", options="workers=1 threads=8")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def resident(pid: int) -> float:
+    """The resident memory of a process in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def milliseconds_to_stop(server: GatedServer, ide: Ide) -> float:
+    started = time.perf_counter()
+    paused = server.start_get("/view?mine", ALLOWED)
+    stop = ide.stopped()
+    seconds = time.perf_counter() - started
+    stop.resume()
+    paused.answer()
+    return seconds * 1000
+
+
+def milliseconds_to_nothing(server: GatedServer, ide: Ide) -> tuple[float, float]:
+    """From the end of a window with three paused requests to their last answer, and to nothing being left."""
+    paused = [server.start_get("/view?mine", ALLOWED) for _ in range(3)]
+    for _ in paused:
+        ide.stopped()
+    end = server.open(timedelta(seconds=1)).expires_at.timestamp()
+    for pending in paused:
+        pending.answer()
+    answered = time.time() - end
+    server.wait_until_gone(timeout=5, every=0.002)
+    return answered * 1000, (time.time() - end) * 1000
+
+
+def milliseconds_without_a_client(server: GatedServer) -> float:
+    """The first matching request of a window."""
+    answer = server.get("/hello", ALLOWED)
+    while "Stagedoor" not in answer.headers:  # The worker looks at the switch every half second.
+        answer = server.get("/hello", ALLOWED)
+    return answer.seconds * 1000
+
+
+def growth(windows: int) -> float:
+    """MiB that each window of the same worker adds, after the first ones."""
+    with worker() as server:
+        pid, seen = server.report()["pid"], []
+        for _ in range(windows):
+            ide = server.ready("view")
+            milliseconds_to_stop(server, ide)
+            server.switch.close()
+            server.wait_until_gone(timeout=5)
+            seen.append(resident(pid))
+        settled = seen[min(5, len(seen) - 1) :]
+        return (settled[-1] - settled[0]) / max(1, len(settled) - 1)
+
+
+def measure(windows: int) -> dict[str, list[float]]:
+    """Samples by what they are of."""
+    samples: defaultdict[str, list[float]] = defaultdict(list)
+    for _ in range(SAMPLES):
+        with worker() as server:
+            for _ in range(HITS):
+                server.get("/view?warm")
+            pid = server.report()["pid"]
+            bare = resident(pid)
+            server.open()
+            samples["first request of a window, no client, ms"].append(milliseconds_without_a_client(server))
+            server.joined()
+            samples["worker over bare, window open, MiB"].append(resident(pid) - bare)
+            ide = server.ide("view")
+            samples["first match of a new worker to stopped, ms"].append(milliseconds_to_stop(server, ide))
+            samples["later match to stopped, ms"] += [milliseconds_to_stop(server, ide) for _ in range(HITS)]
+            samples["worker over bare, joined, MiB"].append(resident(pid) - bare)
+            samples["gatekeeper, MiB"].append(resident(server.gatekeepers()[0]))
+            answered, gone = milliseconds_to_nothing(server, ide)
+            samples["window's end to three answers, ms"].append(answered)
+            samples["window's end to nothing left, ms"].append(gone)
+            samples["worker over bare, after the window, MiB"].append(resident(pid) - bare)
+    samples[f"worker, growth per window over {windows}, MiB"].append(growth(windows))
+    return dict(samples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=50, metavar="N", help="windows for the growth of memory")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args()
+    rows = [
+        {"measured": name, "median": round(statistics.median(taken), 2), "largest": round(max(taken), 2)}
+        for name, taken in measure(arguments.windows).items()
+    ]
+    if arguments.json:
+        print(json.dumps({"python": platform.python_version(), "rows": rows}, indent=2))
+        return
+    print(f"Python {platform.python_version()}, {SAMPLES} workers, {HITS} later hits of each\n")
+    print(f"{'measured':46} {'median':>8} {'largest':>8}")
+    for row in rows:
+        print(f"{row['measured']:46} {row['median']:8.2f} {row['largest']:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""A gatekeeper without an application: it runs on a thread of the test's process, where its patience can be shortened,
+and the test plays the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from stagedoor import dap
+from stagedoor.control import ControlConnection, ControlMessage
+from stagedoor.dapclient import DapClient
+from stagedoor.gatekeeper.process import Gatekeeper
+from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
+from stagedoor.window import Window, new_window
+from support.servers import ALLOWED, free_port
+from support.waiting import wait_for
+
+MAX_WINDOW = timedelta(hours=8)
+
+
+def some_window(for_: timedelta = timedelta(minutes=10)) -> Window:
+    return new_window(for_, opened_by="the tests", max_window=MAX_WINDOW)
+
+
+class RunningGatekeeper:
+    """A gatekeeper, listening.
+
+    :param window: its window.
+    :param idle: end after so many seconds without a worker.
+    :param host: where it listens, on a free port.
+    :param settings: of :class:`~stagedoor.gatekeeper_config.GatekeeperConfig`, instead of the tests' usual ones.
+    """
+
+    def __init__(
+        self, window: Window | None = None, *, idle: float | None = None, host: str = "127.0.0.1", **settings: Any
+    ) -> None:
+        # The path of a Unix socket holds about 100 bytes, fewer than those of pytest's own folders may need.
+        self.folder = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
+        self.window = window or some_window()
+        usual: dict[str, Any] = {
+            "allow": (ALLOWED,),
+            "require_token": False,
+            "max_window": MAX_WINDOW.total_seconds(),
+            "switch": "the tests' switch",
+            "switch_path": None,
+            "control": str(self.folder / "control"),
+            "window": dump_window(self.window),
+        }
+        self._settings = usual | settings
+        #: Why it has ended.
+        self.why = ""
+        self._clients: list[DapClient] = []
+        self._workers: list[ScriptedWorker] = []
+        self._gatekeeper = self._listening(host, idle)
+        self._loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="gatekeeper")
+        self.thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def _listening(self, host: str, idle: float | None, attempts: int = 5) -> Gatekeeper:
+        self.port = free_port()
+        self.config = GatekeeperConfig(**({"bind": f"{host}:{self.port}"} | self._settings))
+        gatekeeper = Gatekeeper(self.config, idle=idle)
+        try:
+            gatekeeper.listen()
+        except OSError:  # Somebody else has the port by now.
+            if attempts == 0:
+                raise
+            return self._listening(host, idle, attempts - 1)
+        return gatekeeper
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            self.why = runner.run(self._gatekeeper.run())
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        path = self.config.bind.removeprefix("unix:")
+        return ("127.0.0.1", self.port) if path == self.config.bind else path
+
+    def connect(self, source: str = ALLOWED) -> DapClient:
+        """A connection to the debug port."""
+        source_address = (source, 0) if isinstance(self.address, tuple) else None
+        client = DapClient(self.address, timeout=5, source_address=source_address)
+        self._clients.append(client)
+        return client
+
+    def attach(self, source: str = ALLOWED, **arguments: Any) -> DapClient:
+        """A root session, or with ``subProcessId`` a child session."""
+        client = self.connect(source)
+        client.attach(arguments=arguments)
+        return client
+
+    def worker(self) -> ScriptedWorker:
+        """This process says hello."""
+        worker = ScriptedWorker(self)
+        self._workers.append(worker)
+        return worker
+
+    def ask(self, message: ControlMessage) -> ControlMessage:
+        """What a command gets on the control socket."""
+        connection = ControlConnection(Path(self.config.control))
+        try:
+            return connection.ask(message, timeout=2)
+        finally:
+            connection.close()
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.ask({"status": {}})["status"])
+
+    def ended(self, timeout: float = 5.0) -> str:
+        """Wait for its end; returns why it came."""
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), f"the gatekeeper has not ended within {timeout:g} s"
+        return self.why
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.close()  # Else it would be waited for.
+        if self.thread.is_alive():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._gatekeeper.end, "The test is over.")
+        self.thread.join(5)
+        for worker in self._workers:
+            worker.close()
+        shutil.rmtree(self.folder)
+        assert not self.thread.is_alive(), "the gatekeeper does not end"
+
+
+class ScriptedWorker:
+    """The test in the place of a worker: it has said hello, and collects what it is told."""
+
+    def __init__(self, gatekeeper: RunningGatekeeper, **hello: Any) -> None:
+        config = gatekeeper.config
+        self.pid = os.getpid()
+        self.told: list[ControlMessage] = []
+        self.told_at: list[float] = []
+        self._control = Path(config.control)
+        self._changed = threading.Condition()
+        self._over = False
+        self._debuggers: list[ScriptedDebugger] = []
+        self._connection = ControlConnection(self._control)
+        usual = {"digest": config.digest, "window": config.window_id(gatekeeper.window), "pid": self.pid}
+        self.answer = self._connection.ask({"hello": usual | hello}, timeout=2)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def say(self, message: ControlMessage) -> None:
+        self._connection.send(message)
+
+    def wait_told(self, wanted: Callable[[ControlMessage], bool], what: str, timeout: float = 5.0) -> ControlMessage:
+        """Wait for a message; returns the first that is ``wanted``."""
+
+        def find() -> ControlMessage | None:
+            return next((message for message in self.told if wanted(message)), None)
+
+        with self._changed:
+            assert self._changed.wait_for(find, timeout), f"waited for {what}, but was told {self.told}"
+            return find() or {}
+
+    def audit(self) -> list[str]:
+        """The records that it was given to write so far."""
+        records = [message["audit"] for message in list(self.told) if "audit" in message]
+        return [f"{record['event']}: {record['sentence']}" for record in records]
+
+    def wait_over(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._over, 5), "the gatekeeper has not hung up"
+
+    def bring_debugger(self, request: str = "GET /view", **script: Any) -> ScriptedDebugger:
+        """Join for ``request``."""
+        self.say({"join": request})
+        debugger = ScriptedDebugger(self._control, **script)
+        self._debuggers.append(debugger)
+        return debugger
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError, ValueError):
+            while True:
+                for message in self._connection.receive(60):
+                    if "client" in message:
+                        with suppress(OSError):  # It has hung up since.
+                            self.say({"seen": message["client"]})
+                    with self._changed:
+                        self.told.append(message)
+                        self.told_at.append(time.monotonic())
+                        self._changed.notify_all()
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        for debugger in self._debuggers:
+            debugger.close()
+        # Closing a socket does not wake a thread that waits for it.
+        with suppress(OSError):
+            self._connection.detach().shutdown(2)
+        self._thread.join(5)
+        self._connection.close()
+
+
+class ScriptedDebugger:
+    """The test in the place of a worker's pydevd, which answers everything with success.
+
+    :param mute: commands that it does not answer.
+    :param failing: commands that it answers with an error, and which.
+    :param bodies: bodies of its answers.
+    """
+
+    def __init__(
+        self,
+        control: Path,
+        *,
+        mute: tuple[str, ...] = (),
+        failing: dict[str, str] | None = None,
+        bodies: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.received: list[dap.Message] = []
+        self._mute, self._failing, self._bodies = mute, failing or {}, bodies or {}
+        self._sending = threading.Lock()
+        connection = ControlConnection(control)
+        connection.send({"debuggee": {"pid": os.getpid()}})
+        self._socket = connection.detach()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def commands(self) -> list[str]:
+        return [message["command"] for message in list(self.received)]
+
+    def wait_asked(self, command: str) -> dap.Message:
+        """Wait for a request; returns its arguments."""
+        wait_for(lambda: command in self.commands(), f'a request "{command}", not only {self.commands()}', timeout=5)
+        found = next(message for message in self.received if message["command"] == command)
+        return dict(found.get("arguments") or {})
+
+    def send_event(self, name: str, body: dict[str, Any] | None = None) -> None:
+        self.send_raw(dap.encode(dap.event(name, body), 1))
+
+    def send_raw(self, data: bytes) -> None:
+        with self._sending:
+            self._socket.sendall(data)
+
+    def wait_closed(self) -> None:
+        """Wait until the gatekeeper has hung up."""
+        self._thread.join(5)
+        assert not self._thread.is_alive(), "the gatekeeper has not hung up on the debugger"
+
+    def _serve(self) -> None:
+        decoder = dap.Decoder()
+        with suppress(OSError):
+            while data := self._socket.recv(65536):
+                for message in decoder.feed(data):
+                    self.received.append(message)
+                    self._answer(message)
+
+    def _answer(self, message: dap.Message) -> None:
+        command = message["command"]
+        if command in self._failing:
+            self.send_raw(dap.encode(dap.error_response(message, self._failing[command]), 1))
+        elif command not in self._mute:
+            self.send_raw(dap.encode(dap.response(message, self._bodies.get(command, {})), 1))
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(2)
+        self._thread.join(5)
+        self._socket.close()
+
+
+def replaced(window: Window, for_: timedelta) -> Window:
+    """The same window, which ends ``for_`` from now."""
+    return replace(window, expires_at=some_window(for_).expires_at)

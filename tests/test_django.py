@@ -1,0 +1,237 @@
+"""The Django app: settings, system checks, and ``manage.py stagedoor``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.management import call_command
+from django.core.signals import got_request_exception
+from django.test import override_settings
+
+from stagedoor import ConfigurationError, StageDoor
+from stagedoor.integrations.django import get_wsgi_application
+from stagedoor.switches import FileSwitch
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django_project"
+ALLOW = {"STAGEDOOR_ALLOW": "192.0.2.1"}
+
+if not settings.configured:
+    settings.configure(INSTALLED_APPS=["stagedoor.integrations.django"], ROOT_URLCONF="")
+    django.setup()
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("keyword", "setting", "variable", "allowed"),
+    [
+        pytest.param("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1", id="a keyword wins"),
+        pytest.param(None, "192.0.2.2", "192.0.2.3", "192.0.2.2", id="then Django's settings"),
+        pytest.param(None, None, "192.0.2.3", "192.0.2.3", id="then the environment"),
+        pytest.param(None, None, None, "nobody", id="then the default"),
+    ],
+)
+def test_where_a_setting_comes_from(
+    monkeypatch: pytest.MonkeyPatch, keyword: str | None, setting: str | None, variable: str | None, allowed: str
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("STAGEDOOR_ALLOW", variable)
+    with override_settings(**({"STAGEDOOR_ALLOW": setting} if setting else {})):
+        application = get_wsgi_application(allow=keyword)
+    assert isinstance(application, StageDoor)
+    assert str(application.settings.allow) == allowed
+
+
+def test_a_wrong_setting_keeps_the_server_from_starting() -> None:
+    with (
+        override_settings(STAGEDOOR_MAX_PAUSE="10"),
+        pytest.raises(ConfigurationError, match=r"^STAGEDOOR_MAX_PAUSE='10' has no unit"),
+    ):
+        get_wsgi_application()
+
+
+def test_the_signal_is_connected_once() -> None:
+    before = len(got_request_exception.receivers)
+    get_wsgi_application()
+    get_wsgi_application()
+    assert len(got_request_exception.receivers) == before == 1
+
+
+def test_the_app_is_known_as_stagedoor() -> None:
+    assert apps.get_app_config("stagedoor").verbose_name == "Stagedoor"
+
+
+# System checks
+
+
+def found(*, deploy: bool = True, **changed: Any) -> list[tuple[str, str]]:
+    """Ids and messages of what the checks find with these settings."""
+    with override_settings(**changed):
+        messages = checks.run_checks(tags=["stagedoor"], include_deployment_checks=deploy)
+    return [(message.id, message.msg) for message in messages]
+
+
+def application(name: str) -> dict[str, str]:
+    return {"WSGI_APPLICATION": f"support.django_applications.{name}"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "identifier", "message"),
+    [
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALLOW": "example.org"},
+            "stagedoor.E001",
+            "STAGEDOOR_ALLOW: has a host name in it.",
+            id="a setting is wrong",
+        ),
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALOW": "192.0.2.1"},
+            "stagedoor.E001",
+            "STAGEDOOR_ALOW: is no setting of Stagedoor's.",
+            id="a setting is misspelt",
+        ),
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALLOW": ["0.0.0.0/0"]}, "stagedoor.E001", "everybody", id="everybody"
+        ),
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALLOW": []},
+            "stagedoor.W001",
+            "STAGEDOOR_ALLOW lets nobody in",
+            id="the setting lets nobody in",
+        ),
+        pytest.param(application("nobody"), "stagedoor.W001", "allow lets nobody in", id="no setting lets anybody in"),
+        pytest.param(application("bare"), "stagedoor.W002", "is not behind Stagedoor", id="not wrapped"),
+        pytest.param({"WSGI_APPLICATION": None}, "stagedoor.W002", "is not set", id="no application"),
+        pytest.param(application("proxy_inside"), "stagedoor.E002", "ProxyFix is inside", id="the wrong order"),
+        pytest.param(
+            application("wrapped") | {"USE_X_FORWARDED_HOST": True},
+            "stagedoor.W003",
+            "USE_X_FORWARDED_HOST says that there is a proxy",
+            id="a proxy that only Django knows of, by its host",
+        ),
+        pytest.param(
+            application("wrapped") | {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")},
+            "stagedoor.W003",
+            "SECURE_PROXY_SSL_HEADER says that there is a proxy",
+            id="a proxy that only Django knows of, by its scheme",
+        ),
+        pytest.param(application("missing"), "stagedoor.W004", "could not be imported", id="an application not there"),
+    ],
+)
+def test_a_check_finds_it(changed: dict[str, Any], identifier: str, message: str) -> None:
+    messages = found(**changed)
+    assert [each for each, _ in messages] == [identifier]
+    assert message in messages[0][1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(application("wrapped"), id="behind Stagedoor"),
+        pytest.param(application("wrapped") | ALLOW, id="with an allowlist in the settings"),
+        pytest.param(application("behind_proxy") | {"USE_X_FORWARDED_HOST": True}, id="behind a proxy, and ProxyFix"),
+    ],
+)
+def test_nothing_is_wrong(changed: dict[str, Any]) -> None:
+    assert found(**changed) == []
+
+
+def test_a_wrong_keyword_of_the_application_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wrong_keyword.py").write_text(
+        "from stagedoor.integrations.django import get_wsgi_application\n"
+        "application = get_wsgi_application(forwarded='believe')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert found(WSGI_APPLICATION="wrong_keyword.application") == [
+        ("stagedoor.E001", "forwarded: is not one of its values.")
+    ]
+
+
+def test_the_application_is_imported_for_deployment_checks_only() -> None:
+    assert found(deploy=False, **application("missing")) == []
+
+
+# manage.py stagedoor
+
+
+@pytest.fixture
+def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSwitch]:
+    """The switch of a project whose settings are all its own."""
+    for variable in ("STAGEDOOR_ALLOW", "STAGEDOOR_SWITCH", "STAGEDOOR_BIND", "STAGEDOOR_MAX_WINDOW"):
+        # Set, and so taken back after the test: the command replaces them.
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("STAGEDOOR_REQUIRE_TOKEN", "0")
+    path = tmp_path / "window.json"
+    with override_settings(STAGEDOOR_SWITCH=str(path), STAGEDOOR_MAX_WINDOW="1h", **ALLOW):
+        yield FileSwitch(path, max_window=timedelta(hours=1))
+
+
+def run(*arguments: str) -> int:
+    """The exit code of ``manage.py stagedoor``."""
+    try:
+        call_command("stagedoor", *arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_the_command_opens_and_closes_the_projects_window(
+    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("open", "--for", "30m") == 0
+    assert switch.read() is not None
+    assert "192.0.2.1" in capfd.readouterr().out
+    assert run("status") == 0
+    assert run("close") == 0
+    assert switch.read() is None
+    assert run("status") == 1
+    assert run("open", "--for", "2h") == 1, "longer than its max_window"
+    assert run("open", "--for", "30") == 2
+
+
+def test_opening_shows_what_the_checks_find_and_opens_all_the_same(
+    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with override_settings(**application("bare")):
+        assert run("open", "--for", "30m") == 0
+    assert "stagedoor.W002" in capfd.readouterr().err
+    assert switch.read() is not None
+
+
+def test_keywords_of_the_application_count(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:
+    with override_settings(**application("wrapped")):
+        assert run("close") == 2
+    assert "the memory switch, which no command reaches" in capfd.readouterr().err
+
+
+def test_a_wrong_setting_is_said(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:
+    with override_settings(STAGEDOOR_BIND="nowhere"):
+        assert run("close") == 2
+    assert "stagedoor: STAGEDOOR_BIND='nowhere'" in capfd.readouterr().err
+
+
+def test_the_example_project_from_its_own_command_line(tmp_path: Path) -> None:
+    environ = os.environ | {"DJANGO_SECRET_KEY": "only for these tests", "STAGEDOOR_SWITCH": str(tmp_path / "w.json")}
+
+    def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=EXAMPLE, env=environ, capture_output=True, text=True, check=False)
+
+    opened = manage("stagedoor", "open", "--for", "30m")
+    assert (opened.returncode, opened.stderr) == (0, "")
+    assert "203.0.113.7" in opened.stdout
+    checked = manage("check", "--deploy", "--tag", "stagedoor")
+    assert (checked.returncode, "no issues" in checked.stdout) == (0, True)

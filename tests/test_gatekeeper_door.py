@@ -1,0 +1,334 @@
+"""The debug port's door: who is let in, and that nobody can shut it for others."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
+from stagedoor.gatekeeper import client as client_module
+from stagedoor.gatekeeper import port_server
+from stagedoor.gatekeeper.listener import Listener
+from support.scripted import RunningGatekeeper
+from support.servers import ALLOWED
+from support.waiting import wait_for
+
+#: A loopback address that is not on the allowlist.
+STRANGER = "127.0.0.9"
+RIGHT = object()
+
+Start = Callable[..., RunningGatekeeper]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    running: list[RunningGatekeeper] = []
+
+    def start(**settings: Any) -> RunningGatekeeper:
+        running.append(RunningGatekeeper(**settings))
+        return running[-1]
+
+    yield start
+    for gatekeeper in running:
+        gatekeeper.stop()
+
+
+@pytest.fixture(scope="module")
+def gatekeeper() -> Iterator[RunningGatekeeper]:
+    with RunningGatekeeper() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[RunningGatekeeper]:
+    """One that asks for the token of everybody."""
+    with RunningGatekeeper(require_token=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def outside() -> Iterator[RunningGatekeeper]:
+    """One whose port is not local, so that nobody can be the end of a tunnel."""
+    with RunningGatekeeper(host="0.0.0.0") as running:
+        yield running
+
+
+def silence(connection: socket.socket, seconds: float = 5.0) -> bytes:
+    """What a connection gives until it is closed."""
+    connection.settimeout(seconds)
+    received = b""
+    try:
+        while data := connection.recv(65536):
+            received += data
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def connected(gatekeeper: RunningGatekeeper, source: str = STRANGER) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (source, 0))
+
+
+# Who may attach
+
+ATTACHES = [
+    pytest.param("gatekeeper", ALLOWED, None, None, id="an allowed address"),
+    pytest.param("gatekeeper", ALLOWED, "wrong", None, id="an allowed address, whose token does not matter"),
+    pytest.param("gatekeeper", STRANGER, RIGHT, None, id="the end of a tunnel with the token"),
+    pytest.param("gatekeeper", STRANGER, None, "it presented no token", id="the end of a tunnel without a token"),
+    pytest.param("gatekeeper", STRANGER, "wrong", "it presented a wrong token", id="the end of a tunnel, wrong token"),
+    pytest.param("gatekeeper", STRANGER, "", "it presented a wrong token", id="the end of a tunnel, an empty token"),
+    pytest.param("strict", ALLOWED, RIGHT, None, id="an allowed address with the token that is required"),
+    pytest.param("strict", ALLOWED, None, "it presented no token", id="an allowed address without a required token"),
+    pytest.param("strict", ALLOWED, "wrong", "require_token is on", id="an allowed address, a wrong required token"),
+    pytest.param("strict", STRANGER, RIGHT, None, id="the end of a tunnel with the required token"),
+    pytest.param("outside", ALLOWED, None, None, id="an allowed address on an outside port"),
+]
+
+
+@pytest.mark.parametrize(("which", "source", "token", "refusal"), ATTACHES)
+def test_attaching(request: pytest.FixtureRequest, which: str, source: str, token: object, refusal: str | None) -> None:
+    running: RunningGatekeeper = request.getfixturevalue(which)
+    arguments = {} if token is None else {"stagedoorToken": running.window.token if token is RIGHT else token}
+    client = running.connect(source)
+    if refusal is None:
+        client.attach(arguments=arguments)
+        client.disconnect()
+        return
+    with pytest.raises(RequestFailed) as caught:
+        client.attach(arguments=arguments)
+    assert caught.value.command == "attach"
+    assert refusal in caught.value.sentence
+    assert caught.value.body["error"]["showUser"] is True
+    assert running.window.token not in str(caught.value.body)
+
+
+def test_a_refused_client_gets_no_second_attempt_on_its_connection(gatekeeper: RunningGatekeeper) -> None:
+    client = gatekeeper.connect(STRANGER)
+    with pytest.raises(RequestFailed, match="wrong token"):
+        client.attach(arguments={"stagedoorToken": "wrong"})
+    with pytest.raises(RequestFailed, match="This session is over"):
+        client.request("attach", {"stagedoorToken": gatekeeper.window.token})
+    client.wait_closed(2)
+
+
+def test_many_attempts_in_one_packet_are_one_attempt(gatekeeper: RunningGatekeeper) -> None:
+    tokens = [f"guess-{number}" for number in range(50)] + [gatekeeper.window.token]
+    client = gatekeeper.connect(STRANGER)
+    client.request("initialize", {"adapterID": "debugpy"})
+    attempts = [client.send("attach", {"stagedoorToken": token}) for token in tokens]
+    refusals = []
+    for attempt in attempts:
+        with pytest.raises(RequestFailed) as caught:
+            client.wait_response(attempt)
+        refusals.append(caught.value.sentence)
+    assert "wrong token" in refusals[0]
+    assert set(refusals[1:]) == {"This session is over."}
+
+
+# Who may not even speak
+
+
+def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(start: Start) -> None:
+    gatekeeper = start(host="0.0.0.0")
+    worker = gatekeeper.worker()
+    for _ in range(3):
+        with connected(gatekeeper) as peer:
+            assert silence(peer) == b""
+    worker.wait_told(lambda message: "audit" in message, "an audit record")
+    sentence = f"refused: debug port: {STRANGER} is not on the allowlist; allowed: {ALLOWED}"
+    wait_for(lambda: gatekeeper.status()["refused"][0]["times"] == 3, "all three to be counted")
+    assert worker.audit() == [sentence]  # Once: a scan must not fill the log.
+    [refused] = gatekeeper.status()["refused"]
+    assert (refused["address"], refused["reason"]) == (STRANGER, "address")
+
+
+def test_the_right_token_is_of_no_use_there(outside: RunningGatekeeper) -> None:
+    with pytest.raises((WaitFailed, OSError)):
+        outside.attach(STRANGER, stagedoorToken=outside.window.token)
+
+
+def test_a_log_is_not_filled_by_a_flood_of_addresses(outside: RunningGatekeeper) -> None:
+    worker = outside.worker()
+    for number in range(60):
+        with connected(outside, f"127.0.1.{number + 1}") as peer:
+            assert silence(peer) == b""
+    assert len(worker.audit()) <= 10
+    assert len(outside.status()["refused"]) == 20
+    worker.close()
+
+
+# Whoever says something else
+
+NONSENSE = {
+    "nothing, and hangs up": b"",
+    "an HTTP request": b"GET / HTTP/1.1\r\nHost: staging\r\n\r\n",
+    "a browser's request with a message for a body": b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+    "half a header": b"Content-Le",
+    "a header without an end": b"Content-Length: " + b"1" * 100,
+    "two megabytes of header": b"A" * 2_000_000,
+    "a body that is announced too large": b"Content-Length: 2000000\r\n\r\n",
+    "half a body": b'Content-Length: 100\r\n\r\n{"seq": 1',
+    "a body that is no JSON": b"Content-Length: 4\r\n\r\nnope",
+    "an event": b'Content-Length: 38\r\n\r\n{"seq":1,"type":"event","event":"nop"}',
+    "an answer to nothing": b"Content-Length: 77\r\n\r\n"
+    b'{"seq":1,"type":"response","request_seq":1,"success":true,"command":"attach"}',
+}
+
+
+@pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE.keys())
+def test_nonsense_does_no_harm(gatekeeper: RunningGatekeeper, data: bytes) -> None:
+    with connected(gatekeeper, ALLOWED) as peer:
+        try:
+            peer.sendall(data)
+            peer.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # It hung up on us first.
+        assert silence(peer) == b""
+    gatekeeper.attach().disconnect()
+
+
+def test_a_port_scan_does_no_harm(gatekeeper: RunningGatekeeper) -> None:
+    silent = [connected(gatekeeper) for _ in range(30)]
+    for _ in range(100):
+        connected(gatekeeper).close()
+    gatekeeper.attach().disconnect()
+    for peer in silent:
+        peer.close()
+
+
+EARLY = {"threads": "came before", "launch": "runs already", "evaluate": "came before", "stackTrace": "came before"}
+
+
+@pytest.mark.parametrize("command", EARLY)
+def test_nothing_but_attach_follows_initialize(gatekeeper: RunningGatekeeper, command: str) -> None:
+    arguments = {"threadId": 1, "frameId": 1, "expression": "1"}
+    with gatekeeper.connect() as client:
+        with pytest.raises(RequestFailed, match='"initialize"'):
+            client.request(command, arguments)
+        client.request("initialize", {"adapterID": "debugpy"})
+        with pytest.raises(RequestFailed, match=EARLY[command]):
+            client.request(command, arguments)
+
+
+def test_initializing_twice_is_refused_as_debugpy_does_it(gatekeeper: RunningGatekeeper) -> None:
+    with gatekeeper.connect() as client:
+        client.request("initialize", {"adapterID": "debugpy"})
+        with pytest.raises(RequestFailed, match="Session is already initialized"):
+            client.request("initialize", {"adapterID": "debugpy"})
+
+
+def test_a_client_that_writes_uris_is_told_why_it_is_refused(gatekeeper: RunningGatekeeper) -> None:
+    with gatekeeper.connect() as client, pytest.raises(RequestFailed, match='"pathFormat": "path"'):
+        client.request("initialize", {"adapterID": "debugpy", "pathFormat": "uri"})
+
+
+def test_who_leaves_before_attaching_gets_an_answer(gatekeeper: RunningGatekeeper) -> None:
+    client = gatekeeper.connect()
+    client.request("initialize", {"adapterID": "debugpy"})
+    client.request("disconnect", {})
+    client.wait_closed(2)
+
+
+# Whoever keeps a connection open
+
+
+def test_who_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "HANDSHAKE_PATIENCE", 0.2)
+    gatekeeper = start()
+    attached = gatekeeper.attach()
+    started = time.monotonic()
+    with connected(gatekeeper, ALLOWED) as peer:
+        assert silence(peer) == b""
+    assert time.monotonic() - started >= 0.2
+    attached.request("threads")  # It is attached, and may say nothing for as long as it likes.
+
+
+def test_when_too_many_have_not_attached_the_one_that_has_waited_longest_gives_way(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_server, "UNDECIDED_CAP", 3)
+    gatekeeper = start()
+    attached = gatekeeper.attach()
+    silent = [connected(gatekeeper) for _ in range(3)]
+    with DapClient(("127.0.0.1", gatekeeper.port), source_address=(ALLOWED, 0)) as fourth:
+        fourth.request("initialize", {"adapterID": "debugpy"})
+        assert silence(silent[0]) == b""
+        with pytest.raises(TimeoutError):
+            silence(silent[1], 0.05)
+    attached.request("threads")
+    for peer in silent:
+        peer.close()
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's timers are read from /proc")
+def test_the_kernel_finds_out_when_a_peer_is_gone_for_good(gatekeeper: RunningGatekeeper) -> None:
+    client = gatekeeper.attach()
+    port = f":{gatekeeper.port:04X}"
+
+    def timers() -> list[tuple[str, int]]:
+        """Kind (02: keepalive; 01 while an answer is on its way) and hundredths of a second left."""
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = [fields[5].split(":") for fields in sockets if fields[1].endswith(port) and fields[3] == "01"]
+        return [(kind, int(left, 16)) for kind, left in ours]
+
+    wait_for(lambda: [kind for kind, _ in timers()] == ["02"], "a keepalive timer and no other")
+    assert 0 < timers()[0][1] <= 1500
+    client.disconnect()
+
+
+# A Unix socket for a port
+
+
+def test_a_unix_socket_wants_the_token_of_everybody(start: Start, tmp_path: Path) -> None:
+    gatekeeper = start(bind=f"unix:{tmp_path}/debug")
+    assert stat.S_IMODE(os.stat(tmp_path / "debug").st_mode) == 0o600
+    with pytest.raises(RequestFailed, match="it presented no token"):
+        gatekeeper.attach()
+    gatekeeper.attach(stagedoorToken=gatekeeper.window.token).disconnect()
+    assert gatekeeper.ask({"close": {}}) == {"closed": "the gatekeeper ends"}
+    assert gatekeeper.ended() == "The window was closed."
+    assert not (tmp_path / "debug").exists()
+
+
+def test_a_socket_that_a_killed_gatekeeper_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "debug"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with closing(Listener.unix(path)), socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(path))
+
+
+def test_nothing_else_at_that_path_is_touched(tmp_path: Path) -> None:
+    path = tmp_path / "debug"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="is no socket of this user's"):
+        Listener.unix(path)
+    assert path.read_text() == "precious"
+
+
+def test_a_socket_that_somebody_listens_on_is_not_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "debug"
+    with closing(Listener.unix(path)):
+        with pytest.raises(OSError, match="Another process listens"):
+            Listener.unix(path)
+        assert path.exists()
+
+
+def test_the_next_gatekeepers_socket_is_not_taken_away_by_the_last_one(tmp_path: Path) -> None:
+    path = tmp_path / "debug"
+    last = Listener.unix(path)
+    path.unlink()
+    with closing(Listener.unix(path)):
+        last.close()
+        assert path.exists()
+    assert not path.exists()

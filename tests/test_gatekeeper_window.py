@@ -1,0 +1,394 @@
+"""The gatekeeper's window and its control socket: workers, commands, what ends it, and what the developer is told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagedoor import control
+from stagedoor.gatekeeper import control_server
+from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
+from stagedoor.switches import FileSwitch
+from stagedoor.window import Window
+from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
+from support.servers import ALLOWED
+from support.waiting import wait_for
+from test_gatekeeper_sessions import console, wait_console
+
+Start = Callable[..., RunningGatekeeper]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    running: list[RunningGatekeeper] = []
+
+    def start(*arguments: Any, **settings: Any) -> RunningGatekeeper:
+        running.append(RunningGatekeeper(*arguments, **settings))
+        return running[-1]
+
+    yield start
+    for gatekeeper in running:
+        gatekeeper.stop()
+
+
+@pytest.fixture
+def gatekeeper(start: Start) -> RunningGatekeeper:
+    return start()
+
+
+class Switched:
+    """A gatekeeper that watches a file switch."""
+
+    def __init__(self, start: Start, folder: Path, for_: timedelta = timedelta(minutes=10)) -> None:
+        self.switch = FileSwitch(folder / "switch" / "window.json", max_window=MAX_WINDOW)
+        window = self.switch.open(for_, opened_by="alice@staging")
+        self.gatekeeper = start(window, switch=self.switch.name, switch_path=str(self.switch.path))
+
+
+# Hello
+
+OTHER_WINDOW = some_window()
+
+
+def test_a_worker_of_another_window_is_told_to_come_again(gatekeeper: RunningGatekeeper) -> None:
+    worker = ScriptedWorker(gatekeeper, window=gatekeeper.config.window_id(OTHER_WINDOW))
+    assert worker.answer == {"refused": "it serves another window", "again": True}
+    worker.wait_over()
+    worker.close()
+    assert gatekeeper.status()["workers"] == []
+
+
+def test_a_worker_with_other_settings_is_told_which_ones_could_differ(gatekeeper: RunningGatekeeper) -> None:
+    worker = ScriptedWorker(gatekeeper, digest="another")
+    assert "allow, require_token, max_window" in worker.answer["refused"]
+    assert "again" not in worker.answer
+    worker.close()
+
+
+def config(**changes: Any) -> GatekeeperConfig:
+    usual: dict[str, Any] = {
+        "bind": "127.0.0.1:5678",
+        "allow": (ALLOWED,),
+        "require_token": False,
+        "max_window": 60.0,
+        "switch": "the switch",
+        "switch_path": None,
+        "control": "/control",
+        "window": {},
+    }
+    return GatekeeperConfig(**(usual | changes))
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"bind": "127.0.0.1:5679"}, {"allow": ("127.0.0.4",)}, {"allow": ()}, {"require_token": True}, {"max_window": 61.0},
+    {"switch": "another"}, {"switch_path": "/window.json"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_settings_that_decide_who_may_attach_are_told_apart(change: dict[str, Any]) -> None:
+    assert config(**change).digest != config().digest
+    assert config(window=dump_window(OTHER_WINDOW)).digest == config().digest
+    assert config(**change) == GatekeeperConfig.load(config(**change).dump())
+
+
+BROKEN_CONFIGS = ["", "nope", "[]", "{}", "1", '{"allow": 1}', '{"allow": []}', '{"allow": [], "bind": ""}']
+
+
+@pytest.mark.parametrize("text", BROKEN_CONFIGS)
+def test_a_configuration_that_is_none_raises_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"configuration|JSON|Expecting"):
+        GatekeeperConfig.load(text)
+
+
+def test_windows_are_told_apart_by_their_tokens() -> None:
+    window = some_window()
+    assert config().window_id(window) == config().window_id(replaced(window, timedelta(minutes=20)))
+    assert config().window_id(window) != config().window_id(some_window())
+    assert window.token not in config().window_id(window)
+
+
+def test_where_every_worker_makes_up_a_token_windows_are_told_apart_by_their_ends() -> None:
+    unshared = config(shared_token=False)
+    window = some_window()
+    same_end = Window(window.opened_at, window.expires_at, window.opened_by, "another-token-of-another-process")
+    assert unshared.window_id(window) == unshared.window_id(same_end)
+    assert unshared.window_id(window) != unshared.window_id(replaced(window, timedelta(minutes=20)))
+
+
+# What comes over the control socket
+
+CONTROL_NONSENSE = {
+    "nothing": b"",
+    "an HTTP request": b"GET / HTTP/1.1\r\n\r\n",
+    "a line without an end": b"{" * 1000,
+    "a line that is too long": b"x" * (control.LINE_CAP + 10),
+    "a hello that is a number": b'{"hello": 1}\n',
+    "an empty hello": b'{"hello": {}}\n',
+    "an unknown purpose": b'{"future": {}}\n',
+    "a list": b"[]\n",
+}
+
+
+@pytest.mark.parametrize("data", CONTROL_NONSENSE.values(), ids=CONTROL_NONSENSE.keys())
+def test_nonsense_on_the_control_socket_does_no_harm(gatekeeper: RunningGatekeeper, data: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(gatekeeper.config.control)
+        peer.settimeout(5)
+        peer.sendall(data)
+        peer.shutdown(socket.SHUT_WR)
+        assert peer.recv(1000) == b""
+    assert gatekeeper.status()["workers"] == []
+
+
+def test_who_does_not_say_what_the_connection_is_for_is_not_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_server, "FIRST_LINE_PATIENCE", 0.1)
+    gatekeeper = start()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(gatekeeper.config.control)
+        peer.settimeout(5)
+        assert peer.recv(1000) == b""
+
+
+WORKER_NONSENSE: dict[str, Any] = {
+    "a thread that is none": {"paused": {"thread": "x"}},
+    "a thread that is a list": {"resumed": {"thread": []}},
+    "a window that is none": {"window": 1},
+    "a window without an end": {"window": {"opened_at": "2026-11-22T18:00:00Z"}},
+}
+
+
+@pytest.mark.parametrize("message", WORKER_NONSENSE.values(), ids=WORKER_NONSENSE.keys())
+def test_a_worker_that_talks_nonsense_is_dropped_and_nobody_else(
+    gatekeeper: RunningGatekeeper, message: dict[str, Any]
+) -> None:
+    session = gatekeeper.attach()
+    worker = gatekeeper.worker()
+    worker.say(message)
+    worker.wait_over()
+    wait_for(lambda: gatekeeper.status()["workers"] == [], "the worker to be dropped")
+    session.request("threads")
+
+
+def test_a_debugger_of_a_process_that_has_not_said_hello_is_dropped(gatekeeper: RunningGatekeeper) -> None:
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(gatekeeper.config.control)
+        peer.settimeout(5)
+        peer.sendall(control.encode({"debuggee": {"pid": os.getpid()}}))
+        assert peer.recv(1000) == b""
+
+
+# Status
+
+
+def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    before = gatekeeper.status()
+    assert before["client"] is None
+    assert before["workers"] == [{"pid": worker.pid, "seconds": 0, "joined": False, "attached": False, "paused": []}]
+    session = gatekeeper.attach()
+    worker.bring_debugger()
+    configuration = session.wait_reverse_request("startDebugging")["configuration"]
+    gatekeeper.connect().attach(arguments=configuration)
+    worker.say({"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}})
+    worker.say({"paused": {"thread": 2, "request": "GET /basket", "place": "views.py:20"}})
+    worker.say({"resumed": {"thread": 2}})
+    status = wait_for(lambda: paused_status(gatekeeper), "one paused request")
+    [shown] = status["workers"]
+    assert shown["joined"]
+    assert shown["attached"]
+    [pause] = shown["paused"]
+    assert (pause["request"], pause["place"]) == ("GET /checkout", "views.py:12")
+    assert 0 <= pause["seconds"] < 5
+    assert status["client"]["address"] == ALLOWED
+    assert status["bind"] == gatekeeper.config.bind
+    assert status["allow"] == [ALLOWED]
+    assert status["opened_by"] == "the tests"
+    assert 590 < status["seconds_left"] <= 600
+    assert gatekeeper.window.token not in str(status)
+
+
+def paused_status(gatekeeper: RunningGatekeeper) -> dict[str, Any] | None:
+    status = gatekeeper.status()
+    return status if len(status["workers"][0]["paused"]) == 1 else None
+
+
+# The end
+
+
+def test_it_ends_when_the_window_ends(start: Start) -> None:
+    gatekeeper = start(some_window(timedelta(seconds=0.5)))
+    session = gatekeeper.attach()
+    worker = gatekeeper.worker()
+    worker.wait_told(lambda message: "closed" in message, "the end")
+    assert abs(gatekeeper.window.expires_at.timestamp() - time.time()) < 0.3
+    assert "The window has reached its end." in wait_console(session, "end.")
+    session.disconnect()
+    assert gatekeeper.ended() == "The window has reached its end."
+    assert any(line.startswith("closed: the gatekeeper on 127.0.0.1:") for line in worker.audit())
+
+
+def test_it_ends_when_the_switch_is_closed(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path)
+    switched.switch.close()
+    assert switched.gatekeeper.ended(1) == "The window was closed."
+
+
+def test_it_ends_when_another_window_takes_the_place_of_its_own(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path)
+    switched.switch.close()
+    switched.switch.open(timedelta(minutes=10), opened_by="bob@staging")
+    assert switched.gatekeeper.ended(1) == "The window was closed."
+
+
+def test_it_ends_when_the_switch_cannot_be_trusted(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path)
+    os.chmod(switched.switch.path, 0o666)
+    assert switched.gatekeeper.ended(1).startswith("The switch can't be trusted: the file switch ")
+
+
+def test_it_ends_when_no_worker_is_left(start: Start) -> None:
+    gatekeeper = start(idle=0.3)
+    worker = gatekeeper.worker()
+    with pytest.raises(AssertionError, match="has not ended"):
+        gatekeeper.ended(0.6)
+    worker.close()
+    assert gatekeeper.ended(1) == "No worker has been left for 0.3 s."
+
+
+def test_it_ends_when_no_worker_ever_comes(start: Start) -> None:
+    assert start(idle=0.3).ended(1) == "No worker has been left for 0.3 s."
+
+
+def test_a_worker_tells_of_the_end_that_only_it_can_see(gatekeeper: RunningGatekeeper) -> None:
+    gatekeeper.worker().say({"over": "The window was closed."})
+    assert gatekeeper.ended(1) == "The window was closed."
+
+
+def test_workers_that_leave_because_the_window_was_closed_are_not_told_of_as_lost(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path)
+    gatekeeper = switched.gatekeeper
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.bring_debugger()
+    session.wait_reverse_request("startDebugging")
+    switched.switch.close()
+    worker.close()
+    wait_console(session, "The window was closed.")
+    session.disconnect()
+    assert not any("has ended" in line for line in console(session))
+
+
+# The end is moved
+
+
+def test_an_extended_window_is_noticed_and_told(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path, timedelta(seconds=2))
+    session = switched.gatekeeper.attach()
+    window = switched.switch.open(timedelta(minutes=30), opened_by="somebody else")
+    line = wait_console(session, "now ends")
+    assert line == f"Stagedoor: The window now ends at {window.expires_at:%Y-%m-%dT%H:%M:%SZ} (30m left)."
+    assert switched.gatekeeper.status()["seconds_left"] > 1700
+
+
+def test_a_shortened_window_is_warned_of_and_ends_early(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path)
+    session = switched.gatekeeper.attach()
+    switched.switch.open(timedelta(seconds=60), opened_by="somebody else")
+    assert wait_console(session, "ends in") == "Stagedoor: The window ends in 1m; paused requests then run on."
+    switched.switch.open(timedelta(seconds=0.4), opened_by="somebody else")
+    assert switched.gatekeeper.ended(2) == "The window has reached its end."
+
+
+def opened_long_ago(for_: timedelta) -> Window:
+    window = some_window(for_)
+    return replace(window, opened_at=window.opened_at - timedelta(hours=1))
+
+
+def test_the_end_is_warned_of_five_minutes_before(start: Start) -> None:
+    session = start(opened_long_ago(timedelta(seconds=300.4))).attach()
+    assert wait_console(session, "ends in") == "Stagedoor: The window ends in 5m; paused requests then run on."
+
+
+def test_of_warnings_that_are_due_at_the_same_time_there_is_one(start: Start) -> None:
+    gatekeeper = start(opened_long_ago(timedelta(minutes=30)))
+    session = gatekeeper.attach()
+    moved = replace(gatekeeper.window, expires_at=some_window(timedelta(seconds=59.9)).expires_at)
+    gatekeeper.worker().say({"window": dump_window(moved)})
+    wait_console(session, "ends in 1m;")
+    gatekeeper.ask({"close": {}})
+    wait_console(session, "closed")
+    assert len([line for line in console(session) if "ends in" in line]) == 1
+
+
+def test_an_end_that_only_workers_can_see_is_moved_by_them(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach()
+    worker = gatekeeper.worker()
+    worker.say({"window": dump_window(replaced(gatekeeper.window, timedelta(minutes=30)))})
+    wait_console(session, "(30m left)")
+
+
+NOT_MOVED = {
+    "to more than max_window": lambda window: replace(window, expires_at=window.opened_at + MAX_WINDOW * 2),
+    "by another window": lambda window: some_window(timedelta(minutes=30)),
+}
+
+
+@pytest.mark.parametrize("moved", NOT_MOVED.values(), ids=NOT_MOVED.keys())
+def test_an_end_is_not_moved(gatekeeper: RunningGatekeeper, moved: Callable[[Window], Window]) -> None:
+    worker = gatekeeper.worker()
+    worker.say({"window": dump_window(moved(gatekeeper.window))})
+    worker.say({"join": "GET /after"})
+    assert gatekeeper.status()["seconds_left"] <= 600
+
+
+# The debug console
+
+
+def test_the_developer_is_told_whose_window_it_is_and_how_long(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach()
+    end = gatekeeper.window.expires_at
+    assert wait_console(session, "window") == (
+        f"Stagedoor: window opened by the tests, until {end:%Y-%m-%dT%H:%M:%SZ} (10m left)."
+        f" Requests from {ALLOWED} are debugged; waiting for the first."
+    )
+
+
+def test_what_a_worker_has_to_say_is_told(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach()
+    worker = gatekeeper.worker()
+    worker.say({"console": "GET /checkout is continued in 30 s (max_pause)."})
+    assert wait_console(session, "max_pause") == "Stagedoor: GET /checkout is continued in 30 s (max_pause)."
+
+
+def test_the_token_is_in_no_line_of_it_nor_of_the_log(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach(stagedoorToken=gatekeeper.window.token)
+    worker.bring_debugger()
+    session.wait_reverse_request("startDebugging")
+    session.disconnect()
+    worker.wait_told(lambda message: "detached" in str(message), "the record of the end")
+    assert gatekeeper.window.token not in " ".join(console(session) + worker.audit())
+
+
+def test_one_worker_writes_the_records_and_another_takes_over(gatekeeper: RunningGatekeeper) -> None:
+    first = gatekeeper.worker()
+    gatekeeper.attach().disconnect()
+    first.wait_told(lambda message: "detached" in str(message), "the record of the end")
+    assert [line.partition(":")[0] for line in first.audit()] == ["attached", "detached"]
+    with closing(first):
+        pass
+    second = gatekeeper.worker()
+    gatekeeper.attach().disconnect()
+    second.wait_told(lambda message: "detached" in str(message), "the record of the end")

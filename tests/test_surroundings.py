@@ -1,0 +1,211 @@
+"""Seeds of trouble: what is seen around a request, and what is said about it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from conftest import ServeGated
+from stagedoor import StageDoor
+from stagedoor import surroundings as seen
+from stagedoor.integrations.flask import StageDoor as FlaskStageDoor
+from support.servers import ALLOWED
+from support.waiting import wait_for
+
+
+def plain(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+class Middleware:
+    """Somebody's, which keeps the application under an attribute of a common name."""
+
+    def __init__(self, **inner: Any) -> None:
+        self.__dict__ |= inner
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+
+def flask_app(**config: Any) -> Flask:
+    app = Flask("shop")
+    app.config.update(config)
+    return app
+
+
+@pytest.mark.parametrize("attribute", ["app", "application", "_app", "wrapped", "wsgi_app"])
+def test_layers_are_found_through_the_attributes_that_middleware_uses(attribute: str) -> None:
+    inner = Middleware()
+    outer = Middleware(**{attribute: Middleware(app=inner)})
+    assert list(seen.layers(outer))[-1] is inner
+
+
+def test_layers_of_an_application_that_wraps_itself_come_to_an_end() -> None:
+    circle = Middleware()
+    circle.__dict__["app"] = circle
+    assert list(seen.layers(circle)) == [circle]
+
+
+def test_what_is_outside_of_stagedoor_is_not_inside() -> None:
+    app = flask_app()
+    FlaskStageDoor(app, switch="memory")
+    door = app.wsgi_app
+    app.wsgi_app = ProxyFix(DebuggedApplication(app.wsgi_app))  # type: ignore[method-assign]
+    assert seen.proxy_fix_inside(door._app) is None  # type: ignore[attr-defined]
+    assert seen.debugger_inside(door._app) is None  # type: ignore[attr-defined]
+    assert seen.named(door._app, "flask.app.Flask") is app  # type: ignore[attr-defined]
+
+
+INSIDE: list[Any] = [
+    pytest.param(seen.debugger_inside, DebuggedApplication, "Werkzeug's interactive debugger", id="the debugger"),
+    pytest.param(seen.proxy_fix_inside, ProxyFix, "ProxyFix is inside StageDoor", id="ProxyFix"),
+]
+
+
+@pytest.mark.parametrize(("look", "layer", "says"), INSIDE)
+def test_a_layer_inside_is_seen_however_deep_it_is(look: Callable[[Any], str | None], layer: Any, says: str) -> None:
+    assert says in (look(layer(plain)) or "")
+    assert says in (look(Middleware(app=Middleware(application=layer(plain)))) or "")
+    assert look(plain) is None
+    assert look(Middleware(app=plain)) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        pytest.param({}, True, id="production settings"),
+        pytest.param({"PROPAGATE_EXCEPTIONS": False}, True, id="told not to let errors through"),
+        pytest.param({"PROPAGATE_EXCEPTIONS": True}, False, id="told to let errors through"),
+        pytest.param({"DEBUG": True}, False, id="debug mode, which lets them through"),
+        pytest.param({"DEBUG": True, "PROPAGATE_EXCEPTIONS": False}, True, id="debug mode, told not to"),
+    ],
+)
+def test_flask_without_its_integration_makes_pages_of_errors(config: dict[str, Any], says: bool) -> None:
+    app = flask_app(**config)
+    assert ("Flask makes a 500 page" in (seen.errors_swallowed(app.wsgi_app) or "")) is says
+    FlaskStageDoor(app, switch="memory")
+    assert seen.errors_swallowed(app.wsgi_app) is None
+
+
+def test_flask_in_debug_mode() -> None:
+    assert "Flask's debug mode is on" in (seen.debug_mode(flask_app(DEBUG=True).wsgi_app) or "")
+    assert seen.debug_mode(flask_app().wsgi_app) is None
+    assert seen.debug_mode(plain) is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "remedy"),
+    [
+        pytest.param({"WERKZEUG_RUN_MAIN": "true"}, "--no-reload", id="Werkzeug's"),
+        pytest.param({"RUN_MAIN": "true"}, "--noreload", id="Django's"),
+        pytest.param({"WERKZEUG_RUN_MAIN": "false"}, None, id="none: the variable says no"),
+        pytest.param({}, None, id="none"),
+    ],
+)
+def test_the_reloader(variables: dict[str, str], remedy: str | None) -> None:
+    said = seen.reloader(variables)
+    assert said is None if remedy is None else remedy in (said or "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        pytest.param({"wsgi.multithread": False, "wsgi.multiprocess": True}, True, id="processes of one thread"),
+        pytest.param({}, True, id="a server that says nothing"),
+        pytest.param({"wsgi.multithread": True}, False, id="threads"),
+    ],
+)
+def test_a_server_without_threads(environ: dict[str, Any], says: bool) -> None:
+    assert (seen.one_request_at_a_time(environ) is not None) is says
+
+
+def tracer(frame: Any, event: str, argument: Any) -> None: ...
+
+
+def test_nothing_holds_the_trace_function() -> None:
+    assert seen.trace_function_taken(None, None, None) is None
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the debugger uses sys.monitoring")
+def test_another_tool_holds_the_trace_function() -> None:
+    for trace, threading_trace in ((tracer, None), (None, tracer)):
+        said = seen.trace_function_taken(trace, threading_trace, None)
+        assert said is not None
+        assert __name__ in said
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there is no sys.monitoring")
+def test_another_tool_holds_the_place_in_monitoring() -> None:
+    assert "'mytool' holds" in (seen.trace_function_taken(None, None, "mytool") or "")
+    assert seen.trace_function_taken(tracer, tracer, None) is None, "sys.settrace is nothing to sys.monitoring"
+    assert seen.trace_function_taken(None, None, "pydevd") is None, "the debugger itself"
+
+
+class Hostile:
+    """An application that fails when it is looked at."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("do not look")
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+
+def test_an_application_that_fails_when_it_is_looked_at_does_no_harm() -> None:
+    assert seen.seeds_of_trouble(Hostile(), {"wsgi.multithread": True}, {}) == []
+
+
+def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: ServeGated) -> None:
+    server = serve_gated("waitress", app="support.flask_site:app", STAGEDOOR_TESTS_PLAIN="1", WERKZEUG_RUN_MAIN="true")
+    server.open()
+    wait_for(
+        lambda: server.get("/pid", ALLOWED) and os.path.exists(server.control_path), "the gatekeeper to listen"
+    )
+    ide = server.ide()
+    for _ in range(3):
+        server.get("/hello", ALLOWED)
+    session = next(iter(ide.children.values()))
+    for sign in ("Flask makes a 500 page", "The server's reloader is on"):
+        assert session.wait_event("output", lambda body, sign=sign: sign in body["output"])  # type: ignore[misc]
+        assert server.log.count(sign) == 1
+        assert len([event for event in session.events if sign in str(event)]) == 1
+    assert server.log.count("stagedoor.audit trouble: ") == 2
+
+
+def test_a_proxy_fix_inside_is_said_when_the_first_request_is_refused(serve_gated: ServeGated, tmp_path: Path) -> None:
+    (tmp_path / "inside.py").write_text(
+        "from support.application import application\n"
+        "from werkzeug.middleware.proxy_fix import ProxyFix\n"
+        "wrong = ProxyFix(application)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    server = serve_gated("waitress", app="inside:wrong", PYTHONPATH=path)
+    server.open()
+    wait_for(
+        lambda: server.get("/hello", ALLOWED, {"X-Forwarded-For": ALLOWED}) and "ProxyFix is inside" in server.log,
+        "the log to say so",
+    )
+
+
+def test_importing_stagedoor_loads_no_framework() -> None:
+    script = (
+        "import sys, stagedoor; frameworks = {'flask', 'django', 'werkzeug', 'click', 'jinja2', 'debugpy', 'pydevd'};"
+        "print(sorted(frameworks & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_door_is_a_layer_as_well() -> None:
+    door = StageDoor(plain, switch="memory")
+    assert list(seen.layers(ProxyFix(door)))[1:] == [door, plain]
