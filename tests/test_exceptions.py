@@ -90,13 +90,57 @@ def test_an_error_in_a_template_stops_too(site: Site, ide: Ide) -> None:
     assert answer.result(20) == site.plain.raw("/template")
 
 
-@served(FLASK, DJANGO)
-def test_the_pause_is_recorded_with_the_line_that_failed(site: Site, ide: Ide) -> None:
-    answer = site.start_raw("/grouped")
-    ide.stopped().resume()
+@served(FLASK)
+def test_an_error_that_a_handler_swallows_stops_where_the_handler_says_so(site: Site, ide: Ide) -> None:
+    answer = site.start_raw("/swallowed")
+    found = ide.stopped()
+    assert found.frame()["line"] == site.line("swallowed")
+    found.resume()
+    assert answer.result(20) == site.plain.raw("/swallowed")
+
+
+@served(FLASK)
+def test_the_ide_can_ask_what_the_error_is(site: Site, ide: Ide) -> None:
+    answer = site.start_raw("/view")
+    found = ide.stopped()
+    asked = found.session.request("exceptionInfo", {"threadId": found.thread_id})
+    assert (asked["exceptionId"], asked["description"]) == ("KeyError", "'pears'")
+    assert "flask_site.py" in asked["details"]["stackTrace"]
+    found.resume()
     answer.result(20)
-    assert f"paused: GET /grouped at {site.source}:{site.line('grouped')}" in site.log
-    assert "resumed: GET /grouped after" in site.log
+
+
+@served(FLASK)
+@pytest.mark.parametrize("step", ["next", "stepIn", "stepOut"])
+def test_a_step_from_an_error_lets_the_request_run_on(site: Site, ide: Ide, step: str) -> None:
+    answer = site.start_raw("/view")
+    found = ide.stopped()
+    found.session.request(step, {"threadId": found.thread_id})
+    assert answer.result(20) == site.plain.raw("/view")
+    assert site.get("/view", OTHER).seconds < 5
+
+
+@served(FLASK, DJANGO_UNDER_GUNICORN)
+def test_many_that_fail_at_once_stop_once_each_and_go_on_in_any_order(site: Site, ide: Ide) -> None:
+    answers = [site.start_raw("/view") for _ in range(4)]
+    stops = [ide.stopped() for _ in answers]
+    assert len({found.thread_id for found in stops}) == 4
+    assert {site.get("/view", OTHER).status for _ in range(10)} == {500}
+    for left, found in zip((3, 2, 1, 0), reversed(stops), strict=True):
+        found.resume()
+        wait_for(lambda left=left: sum(not answer.done() for answer in answers) == left, "one more answer")
+    assert {answer.result() for answer in answers} == {site.plain.raw("/view")}
+
+
+@served(FLASK)
+def test_the_pause_is_recorded_with_the_line_that_failed_not_that_of_the_clean_up(site: Site, ide: Ide) -> None:
+    answer = site.start_raw("/cleanup")
+    found = ide.stopped()
+    assert found.frame()["line"] == site.line("cleanup")
+    found.resume()
+    answer.result(20)
+    assert f"paused: GET /cleanup at {site.source}:{site.line('cleanup')}\n" in site.log
+    assert "resumed: GET /cleanup after" in site.log
 
 
 @served(FLASK_UNDER_GUNICORN, DJANGO)

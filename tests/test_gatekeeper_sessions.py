@@ -143,7 +143,7 @@ ROOT_REFUSALS = {
     "launch": ("launch", {"program": "x"}, "the application runs already"),
     "attach": ("attach", {}, "Session is already started"),
     "initialize": ("initialize", {"adapterID": "debugpy"}, "Session is already started"),
-    "configurationDone": ("configurationDone", {}, "is allowed once"),
+    "configurationDone": ("configurationDone", {}, "is only allowed during handling"),
     "what nobody knows": ("setDataBreakpoints", {"breakpoints": []}, "is not supported by debugpy"),
     "breakpoints of no file": ("setBreakpoints", {"source": {}}, '"source.path" has to be a text'),
 }

@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -96,6 +95,18 @@ def resident_kib() -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
 
 
+def test_open_and_close_from_python_take_effect_at_once(stage: Stage) -> None:
+    assert stage.workers[0].get("/hello").header is None  # It is known to be closed for a while.
+    window = stage.door.open(timedelta(minutes=5), opened_by="alice@staging")
+    assert window.opened_by == "alice@staging"
+    assert "client=waiting" in str(stage.workers[0].get("/hello").header)
+    assert stage.door.open(timedelta(minutes=9)).token == window.token
+    assert stage.door.close()
+    assert not is_listening(stage.port)
+    assert stage.workers[0].get("/hello").header is None
+    assert not stage.door.close()
+
+
 def test_a_window_closed_and_reopened_at_once_is_a_new_one(stage: Stage) -> None:
     for number in range(5):
         client = stage.armed("view")
@@ -176,7 +187,7 @@ def test_an_adapter_that_was_killed_is_replaced_at_the_next_matching_request(sta
     hit(stage, stage.attach("view"))
 
 
-# -- What can't be ------------------------------------------------------------------------------------------------------
+# -- What can't be -----------------------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use_is_named_and_requests_go_on(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
@@ -321,9 +332,9 @@ def test_a_debugger_that_was_started_by_the_application_is_left_alone(serve: Ser
 
 
 @pytest.fixture
-def armed_server(serve: Serve) -> Iterator[tuple[ServerProcess, DapClient]]:
+def armed_server(serve: Serve) -> tuple[ServerProcess, DapClient]:
     server = serve(STAGEDOOR_DEBUGGER="listen")
-    yield server, server.armed("view", "work")
+    return server, server.armed("view", "work")
 
 
 def test_a_child_forked_while_armed_is_not_debugged(armed_server: tuple[ServerProcess, DapClient]) -> None:
@@ -335,9 +346,9 @@ def test_a_child_forked_while_armed_is_not_debugged(armed_server: tuple[ServerPr
         assert child["trace"] == child["threading_trace"] == "None"
         assert child["tool"] is None
         assert child["breakpointhook"]
-        assert child["threads"] and not [name for name in child["threads"] if "pydevd" in name.lower()]
-        debugger_sockets = set(before["debugger_sockets"])
-        assert debugger_sockets and not debugger_sockets & set(child["sockets"])
+        assert not [name for name in child["threads"] if "pydevd" in name.lower() or "stagedoor" in name]
+        assert len(before["debugger_sockets"]) == 1
+        assert not set(before["debugger_sockets"]) & set(child["sockets"])
     # And the parent's debugger has not noticed.
     paused = server.start_get("/view?mine")
     client.resume(client.stopped()["threadId"])

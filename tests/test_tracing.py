@@ -1,4 +1,4 @@
-"""Which threads are traced, against the real debugpy: here the test itself decides which thread serves which request."""
+"""Which threads are traced, against the real debugpy; the test decides which thread serves which request."""
 
 from __future__ import annotations
 
@@ -204,8 +204,8 @@ def test_a_client_cant_end_the_process(stage: Stage, how: str) -> None:
         client.send("disconnect", {"terminateDebuggee": True})
     assert paused.result(5).text == "total 7 for mine"
     stage.passes()
-    # And the debugger is not stuck: the next client gets its breakpoint. It has to wait for this event: debugpy's adapter
-    # refuses a client that comes before, and its port is mute from then on.
+    # And the debugger is not stuck: the next client gets its breakpoint. It has to wait for this event: debugpy's
+    # adapter refuses a client that comes before, and its port is mute from then on.
     client.wait_event("terminated")
     client.close()
     again = stage.attach("view")
@@ -429,7 +429,7 @@ def test_a_request_that_runs_at_the_end_runs_on_untraced(stage: Stage) -> None:
     client = stage.armed("work")
     worker = stage.workers[0]
     with until_told(worker) as mine:
-        assert BELOW_3_12 == (application.trace_while_waiting is not None)
+        assert (application.trace_while_waiting is not None) == BELOW_3_12
         stage.door.close()
         client.wait_closed(2)
         wait_for(lambda: application.trace_while_waiting is None, "the thread to be untraced")
@@ -474,7 +474,9 @@ def test_nothing_in_the_process_is_changed_after_a_window(stage: Stage) -> None:
     wait_for(lambda: process_state() == before, "everything to be as before")
 
 
-def test_the_environment_and_the_stderr_of_the_server_are_left_alone(stage: Stage, capfd: pytest.CaptureFixture) -> None:
+def test_the_environment_and_the_stderr_of_the_server_are_left_alone(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
     environment = dict(os.environ)
     client = stage.armed("view")
     mine = stage.workers[0].start_get("/view?mine")

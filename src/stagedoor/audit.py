@@ -110,7 +110,11 @@ class Limit:
         self._left -= 1
         if self._left <= 0:
             self._full_until = self._period_end
+        self.silence(key, now)
+        return True
+
+    def silence(self, key: object, now: float) -> None:
+        """Let no record with this key be written for :data:`INTERVAL`."""
         if len(self._quiet_until) >= REMEMBERED:
             self._quiet_until.clear()
         self._quiet_until[key] = now + INTERVAL
-        return True

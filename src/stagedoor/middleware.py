@@ -163,6 +163,9 @@ class StageDoor:
                 return window
             level = logging.INFO if refused.code == "address" else logging.WARNING
             self._audit.refused(address, refused.code, refused.sentence, level=level)
+            if remote not in self._allow:
+                # By the spelling that its next request has, and whatever it was refused for.
+                self._audit.strangers.silence(remote, now)
         except Exception as error:
             self._audit.error("deciding on a request", error)
         return None

@@ -109,7 +109,8 @@ class Tracing:
     def prepare() -> None:
         """Import the debugger, so that :meth:`start` is quick. Never raises."""
         with suppress(Exception):
-            _Internals()
+            # On its first use debugpy describes the whole environment to its log, which takes 0.1 s. Not on a request.
+            _Internals().api.ensure_logging()
 
     def start_over(self, connection: socket.socket) -> None:
         """Start pydevd as the peer of a connected socket, over which it speaks DAP; no port is opened.
@@ -761,7 +762,6 @@ class _GuardedStart:
 _generation = 0
 
 
-@cache
 class _SleeplessTime:
     """The module ``time``, but nobody sleeps."""
 
@@ -772,6 +772,7 @@ class _SleeplessTime:
         """Not done."""
 
 
+@cache
 def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
     """pydevd's debugger, its two ways to a pause (``set_suspend``, ``do_wait_suspend``) closed to everybody else."""
 

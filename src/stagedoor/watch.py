@@ -41,6 +41,7 @@ class WindowWatch:
         self._deadline: Deadline | None = None
         self._trouble: str | None = None
         self._distrusted: str | None = None
+        self._distrust_reason: str | None = None
 
     def current(self, *, look: bool = False) -> Window | None:
         """The window that is open now, or ``None``. Never raises.
@@ -78,7 +79,9 @@ class WindowWatch:
             deadline = before
         else:
             deadline = Deadline(window, self._clock)
-        if deadline is not None and (reason := self._distrust(deadline)):
+        # Also of a window that just went away: the switch may have found it over because the clock was set.
+        judged = deadline or before
+        if judged is not None and (reason := self._distrust(judged)):
             self._untrusted(reason)
             deadline = None
         if deadline is not None and deadline.remaining() <= 0:
@@ -100,20 +103,23 @@ class WindowWatch:
         except Exception as error:  # A switch of somebody else's making: closed all the same.
             self._untrusted(f"{self.switch.name} failed with {type(error).__name__}: {error}")
             return None
-        if window is None or window.token != self._distrusted:
+        is_distrusted = self._trouble is not None and self._trouble == self._distrust_reason
+        if not is_distrusted or (window is not None and window.token != self._distrusted):
             self._trouble = None
         return window
 
     def _distrust(self, deadline: Deadline) -> str | None:
         """Why this window is not believed: once the clock was set, its end is anybody's guess for this process."""
         token = deadline.window.token
-        if token == self._distrusted:
-            return self._trouble
-        reason = deadline.clock_trouble()
-        if reason is None:
-            return None
-        self._distrusted = token
-        return f"{reason}, so the window opened by {deadline.window.opened_by} counts as closed. Open a new one."
+        if token != self._distrusted:
+            reason = deadline.clock_trouble()
+            if reason is None:
+                return None
+            self._distrusted = token
+            self._distrust_reason = (
+                f"{reason}, so the window opened by {deadline.window.opened_by} counts as closed. Open a new one."
+            )
+        return self._distrust_reason
 
     def _untrusted(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -45,7 +45,7 @@ def columns(times: list[tuple[float, float]]) -> tuple[list[float], list[float]]
 
 def take(rounds: int, warm_up: int) -> Times:
     times: Times = {(state.name, view): [] for state in STATES for view in MEASURED}
-    with all_at_once() as twins:
+    with all_at_once(STATES) as twins:
         for number in range(warm_up + rounds):
             # Every round begins with another state: none always comes after the same one.
             first = number % len(STATES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,14 +32,14 @@ FOR_ME = f"environ['REMOTE_ADDR'] == '{ALLOWED}'"
 class State:
     """A state of the process that serves requests.
 
-    :param wrap: what is put around the application there.
+    :param wrap: puts around the application what belongs there; its keyword ``port`` is for a debug port.
     :param arrange: brings the state about with a debugger's client, from outside.
     :param slow: divides the requests of a round, where each of them takes much longer than bare.
     """
 
     name: str
-    wrap: Callable[[Application, int], Application]
-    arrange: Callable[[Twin, int, ExitStack], None] = lambda twin, port, cleanup: None
+    wrap: Callable[..., Application]
+    arrange: Callable[[Twin, int, ExitStack], object] = lambda twin, port, cleanup: None
     slow: int = 1
 
 
@@ -58,7 +60,7 @@ def open_window(twin: Twin, port: int, cleanup: ExitStack) -> None:
 def attach(twin: Twin, port: int, cleanup: ExitStack) -> Ide:
     """A developer has stopped and stepped in every view, on the very thread that serves the others now."""
     open_window(twin, port, cleanup)
-    ide = Ide(("127.0.0.1", port), breakpoints(), source_address=(ALLOWED, 0))
+    ide = Ide(("127.0.0.1", port), breakpoints(), source_address=(ALLOWED, 0), timeout=60)
     cleanup.callback(ide.close)
     for view in MEASURED:
         twin.ask("send", view, True)
@@ -124,8 +126,8 @@ STATES = [
     State("empty middleware", lambda app, port: EmptyMiddleware(app)),
     State("closed", door),
     State("open, no client, not matching", door, open_window),
-    State(ATTACHED, door, lambda *given: None if attach(*given) else None),
-    State(PAUSED, door, lambda *given: None if pause(*given) else None),
+    State(ATTACHED, door, attach),
+    State(PAUSED, door, pause),
     State(AFTER, door, close),
     State("Werkzeug's DebuggedApplication", werkzeug_debugger),
     State(f"{TODAY}, no client", listening, slow=4),
@@ -136,23 +138,21 @@ if sys.version_info >= (3, 12):
 
 
 @contextmanager
-def all_at_once(states: list[State] = STATES) -> Iterator[dict[str, Twin]]:
+def all_at_once(states: list[State]) -> Iterator[dict[str, Twin]]:
     """A twin in each of the states, all alive at the same time."""
-    warm_up()
+    # A fork would take over the locks of threads, but not the threads.
+    wait_for(lambda: threading.active_count() == 1, "the threads of earlier clients to end")
+    for view in MEASURED:
+        # Before the fork, so that all of them begin with the same specialised bytecode.
+        time_requests(application, view, 200)
     with ExitStack() as cleanup:
         os.environ["XDG_RUNTIME_DIR"] = cleanup.enter_context(TemporaryDirectory(prefix="stagedoor-"))
         made: list[tuple[State, int, Twin]] = []
         for state in states:
             port = free_port()
-            twin = Twin(lambda app, wrap=state.wrap, port=port: wrap(app, port))  # type: ignore[misc]
+            twin = Twin(functools.partial(state.wrap, port=port))
             cleanup.callback(twin.end)
             made.append((state, port, twin))
         for state, port, twin in made:
             state.arrange(twin, port, cleanup)
         yield {state.name: twin for state, _, twin in made}
-
-
-def warm_up() -> None:
-    """Before the fork, so that all of them begin with the same specialised bytecode."""
-    for view in MEASURED:
-        time_requests(application, view, 200)

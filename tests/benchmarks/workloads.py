@@ -77,6 +77,21 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
     return [body]
 
 
+def add_many_steps(folder: Path, number: int) -> dict[str, list[dict[str, Any]]]:
+    """A view ``/steps`` of 2,000 calls of so many functions, from a file of its own; returns a breakpoint in each
+    function, whose conditions are false.
+    """
+    functions = [f"def step_{index}():\n    return {index}\n" for index in range(number)]
+    names = ", ".join(f"step_{index}" for index in range(number))
+    view = f"STEPS = [{names}] * {2000 // number}\ndef steps(environ):\n    return str(sum(step() for step in STEPS))\n"
+    path = folder / "steps.py"
+    path.write_text("".join(functions) + view)
+    namespace: dict[str, Any] = {"__name__": "steps"}
+    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    VIEWS["/steps"] = namespace["steps"]
+    return {str(path): [{"line": 2 * index + 2, "condition": "False"} for index in range(number)]}
+
+
 def stop_line(view: str) -> int:
     """The number of the line of ``view`` (such as ``"/page"``) that gets the breakpoint."""
     lines = Path(__file__).read_text().splitlines()

@@ -71,7 +71,7 @@ def hard_coded(environ: Environ) -> str:
 
 
 def builtin_breakpoint(environ: Environ) -> str:
-    breakpoint()  # noqa: T100
+    breakpoint()
     return "past breakpoint()"
 
 
@@ -183,7 +183,10 @@ def sockets_of_debugger() -> list[str]:
     """The debugger's own among them."""
     pydevd = sys.modules.get("pydevd")
     debugger = pydevd.get_global_debugger() if pydevd else None
-    return [f"socket:[{os.fstat(debugger.reader.sock.fileno()).st_ino}]"] if debugger else []
+    try:
+        return [f"socket:[{os.fstat(debugger.reader.sock.fileno()).st_ino}]"] if debugger else []
+    except OSError:  # It is just being closed.
+        return []
 
 
 def report_process() -> dict[str, Any]:

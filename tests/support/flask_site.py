@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from flask import Flask, Response, abort, flash, get_flashed_messages, render_template, request, session
 
+import stagedoor
 from support.application import report_process
 from support.monitoring import global_events
 from support.sentry import collect_events, collected
@@ -33,6 +34,16 @@ def check() -> None:
     if request.path == "/before":
         wanted = request.args["wanted"]
         raise PermissionError(wanted)  # stop: before
+
+
+class Swallowed(Exception):
+    """Has a handler that makes a page of it, and tells Stagedoor, because nobody else will."""
+
+
+@app.errorhandler(Swallowed)
+def swallow(error: Swallowed) -> tuple[str, int]:
+    stagedoor.stop_on_exception(error)
+    return "swallowed", 500
 
 
 @app.errorhandler(Refused)
@@ -101,9 +112,24 @@ def grouped() -> str:
     raise ExceptionGroup("several", several)  # stop: grouped
 
 
+@app.get("/cleanup")
+def cleanup() -> str:
+    tidy = False
+    try:
+        raise LookupError("before the clean-up")  # stop: cleanup
+    finally:
+        tidy = not tidy
+
+
 @app.get("/handled")
 def handled() -> str:
     raise Refused
+
+
+@app.get("/swallowed")
+def swallowed() -> str:
+    reason = "its own handler"
+    raise Swallowed(reason)  # stop: swallowed
 
 
 @app.get("/missing")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,9 @@ class GatedServer(ServerProcess):
     def stop(self) -> None:
         for ide in self._ides:
             ide.close()
+        # All its processes at once: a graceful end is what single tests ask for.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         super().stop()
         for pid in self.gatekeepers():
             os.kill(pid, 9)

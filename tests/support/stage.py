@@ -1,7 +1,7 @@
 """Server, application and developer in one process: the middleware called on pooled threads of the test's own.
 
-Nothing stands in for the debugger: it is debugpy itself, with its adapter and a client over TCP. What is left out is the
-HTTP server, so that a test decides which thread serves which request, and what is done with the body.
+Nothing stands in for the debugger: it is debugpy itself, with its adapter and a client over TCP. What is left out is
+the HTTP server, so that a test decides which thread serves which request, and what is done with the body.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from stagedoor import StageDoor, Window
 from stagedoor.dapclient import DapClient
 from support import application
 from support.servers import ALLOWED, OTHER, free_port
+from support.waiting import wait_for
 
 Environ = dict[str, Any]
 
@@ -51,7 +52,7 @@ class Response:
 
 def make_environ(path: str, source: str | None = ALLOWED, headers: Mapping[str, str] | None = None) -> Environ:
     path, _, query = path.partition("?")
-    environ: Environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    environ: Environ = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query}
     setup_testing_defaults(environ)
     environ.update({"wsgi.multithread": True, "wsgi.multiprocess": False})
     if source is not None:
@@ -137,7 +138,8 @@ class Stage:
     def armed(self, *stops: str, **keywords: Any) -> DapClient:
         """Open a window, let a matching request start the debugger, and attach."""
         self.open()
-        assert self.workers[0].get("/hello").header is not None
+        # On a machine that is busy with other tests a request may give up before the debugger has started.
+        wait_for(lambda: "client=waiting" in str(self.workers[0].get("/hello").header), "the debugger to start")
         return self.attach(*stops, **keywords)
 
     def passes(self, path: str = "/view?other", source: str = OTHER) -> None:

@@ -135,7 +135,7 @@ class Armed(NamedTuple):
 
 
 class Run:
-    """One window's debugging in this process. Its listener methods are called by :class:`~stagedoor.tracing.Tracing`."""
+    """One window's debugging in this process, and the listener of its :class:`~stagedoor.tracing.Tracing`."""
 
     def __init__(self, debugger: Debugger, window: Window) -> None:
         self.window = window
@@ -280,7 +280,7 @@ def refuse_patched_threads() -> None:
         patched = "eventlet"
     if patched:
         raise DebuggerError(
-            f"{patched} has patched this process, so all its requests share one thread and a pause would stop them all.",
+            f"{patched} has patched this process: all its requests share one thread, and a pause would stop them all.",
             "Serve the application with threads, for example gunicorn's gthread worker, while you debug it.",
         )
 

@@ -49,7 +49,8 @@ class GatekeeperDebugger(Debugger):
         return os.path.exists(self._config.control)
 
     def new_run(self, window: Window) -> Membership:
-        return Membership(self, window, Path(self._config.control))
+        tells = self._config.switch_path is None
+        return Membership(self, window, Path(self._config.control), tells_of_window=tells)
 
     def begin(self, run: Run) -> None:
         assert isinstance(run, Membership)

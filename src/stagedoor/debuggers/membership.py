@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor.control import ControlConnection, ControlError
+from stagedoor.gatekeeper_config import dump_window
 from stagedoor.servers import Server
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.window import Window, format_duration
@@ -32,15 +33,18 @@ class Membership(Run):
     :param debugger: whose run this is.
     :param window: the window.
     :param control: the control socket.
+    :param tells_of_window: the gatekeeper can't read the window's switch, and hears of changes from its workers.
     """
 
-    def __init__(self, debugger: Debugger, window: Window, control: Path) -> None:
+    def __init__(self, debugger: Debugger, window: Window, control: Path, *, tells_of_window: bool = False) -> None:
         super().__init__(debugger, window)
         #: ``on``, ``off``, or ``ignored`` where the client has no session for this worker and is not waited for.
         self.client = "off"
         #: The server around this worker's requests, once a request has come while a client was attached.
         self.server: Server | None = None
         self._path = control
+        self._tells_of_window = tells_of_window
+        self._known_end = window.expires_at
         self._max_pause = debugger.max_pause
         self._control: ControlConnection | None = None
         self._changed = threading.Condition()
@@ -62,6 +66,9 @@ class Membership(Run):
             self.client = "off"
             self._changed.notify_all()
         if self._control is not None:
+            if self._tells_of_window and self._debugger.watch.window is None:
+                with suppress(OSError):
+                    self._control.send({"over": "The window was closed."})
             self._control.close()
         if self._doorbell is not None:
             self._doorbell.close()
@@ -194,6 +201,7 @@ class Membership(Run):
     def look_after_requests(self) -> bool:
         """Look after the requests that are paused or wait for the client; returns whether to go on."""
         self._drop_dead_debugger()
+        self._tell_of_moved_end()
         pauses = self.tracing.pauses if self.tracing is not None else []
         server = self.server
         if server is not None and pauses and server.must_end:
@@ -207,6 +215,12 @@ class Membership(Run):
                 server.keep_alive()
         self._warn_of_the_end(pauses)
         return True
+
+    def _tell_of_moved_end(self) -> None:
+        window = self._debugger.watch.window
+        if self._tells_of_window and window is not None and window.expires_at != self._known_end:
+            self._known_end = window.expires_at
+            self._post({"window": dump_window(window)})
 
     def _warn_of_the_end(self, pauses: list[Pause]) -> None:
         limit = self._max_pause.total_seconds()

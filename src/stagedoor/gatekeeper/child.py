@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stagedoor import dap, dap_policy
 from stagedoor.dap import Message
 
-from .client import Client
+from .client import ONLY_ONCE, Client
 from .debuggee import Debuggee, DebuggeeGone
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Child:
 
     def _configure(self, message: Message) -> None:
         if self._configuring:
-            self.client.refuse(message, '"configurationDone" is allowed once, after "attach".')
+            self.client.refuse(message, ONLY_ONCE)
         else:
             self._configuring = True
             self._begin(self._finish(message))
@@ -160,9 +160,11 @@ class Child:
             self._relay(request, future.result())
 
     def _relay(self, request: Message, answer: Message) -> None:
-        relayed = {name: value for name, value in answer.items() if name != "seq"}
         # The policy may have sent another command than the client's.
-        self.client.send(relayed | {"request_seq": request["seq"], "command": request["command"]})
+        relayed = answer | {"request_seq": request["seq"], "command": request["command"]}
+        if not answer["success"]:
+            relayed.pop("body", None)  # debugpy's adapter does not pass it on either.
+        self.client.send(relayed)
 
     def _event(self, message: Message) -> None:
         passed = dap_policy.from_debugger(message)

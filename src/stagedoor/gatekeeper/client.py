@@ -21,6 +21,8 @@ FAREWELL_PATIENCE = 0.5
 #: The bytes that may wait for a client that does not read them; then its connection ends. More than the largest
 #: message of a debugger, and a bound on what this process keeps for a client that is stuck.
 UNREAD_CAP = 2 * dap.DEBUGGER_BODY_CAP
+#: What debugpy's own adapter says to a second ``configurationDone``.
+ONLY_ONCE = '"configurationDone" is only allowed during handling of a "launch" or an "attach" request'
 
 
 class Session(Protocol):
@@ -163,7 +165,7 @@ class Client:
         if isinstance(verdict, dap_policy.Refuse):
             self.refuse(message, verdict.sentence)
         elif self.initialize_arguments is not None:
-            self.refuse(message, "Session is already initialized")
+            self.refuse(message, "Invalid message: Session is already initialized")
         else:
             self.initialize_arguments = dict(verdict.message.get("arguments") or {})
             self.send(dap.response(message, CAPABILITIES))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stagedoor import dap, dap_policy
 from stagedoor.dap import Message
 
-from .client import Client
+from .client import ONLY_ONCE, Client
 
 if TYPE_CHECKING:
     from .sessions import Sessions
@@ -101,7 +101,7 @@ class Root:
 
     def _configure(self, message: Message) -> None:
         if self.configured:
-            self.client.refuse(message, '"configurationDone" is allowed once, after "attach".')
+            self.client.refuse(message, ONLY_ONCE)
             return
         self.configured = True
         self.client.send(dap.response(message))

@@ -1,0 +1,205 @@
+"""Sessions with real workers, their real debugger and a client as VS Code is one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagedoor import control
+from stagedoor.control import ControlConnection
+from stagedoor.dapclient import DapClient, RequestFailed
+from stagedoor.ide import Ide, Stop
+from support import application
+from support.application import stop_line
+from support.gatekeepers import GatedServer
+from support.servers import ALLOWED, is_listening
+from support.stage import Stage
+from support.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
+    """Two workers of four threads, and an open window."""
+    running = GatedServer(tmp_path_factory.mktemp("server"), "gunicorn", options="workers=2 threads=4")
+    try:
+        running.open()
+        running.joined()
+        yield running
+    finally:
+        running.stop()
+        print(running.log)
+
+
+@pytest.fixture
+def ide(server: GatedServer) -> Iterator[Ide]:
+    attached = server.ide("view")
+    yield attached
+    attached.disconnect()
+    wait_for(lambda: server.status()["client"] is None, "the gatekeeper to notice that the client is gone")
+
+
+def paused_in_each_worker(server: GatedServer, ide: Ide) -> dict[int, list[Stop]]:
+    """Have requests paused, at least one in each of the two workers; returns the stops by worker."""
+    stops: dict[int, list[Stop]] = {}
+    while len(stops) < 2 or sum(map(len, stops.values())) < 3:
+        request = server.start_get("/view?mine", ALLOWED)
+        stop = ide.stopped()
+        pid = next(pid for pid, session in ide.children.items() if session is stop.session)
+        stops.setdefault(pid, []).append(stop)
+        if len(stops[pid]) > 2:
+            # One more, and the worker could have no other paused.
+            stops[pid].remove(stop)
+            stop.resume()
+            request.answer()
+    return stops
+
+
+def test_several_requests_are_paused_at_once_and_continued_each_on_its_own(server: GatedServer, ide: Ide) -> None:
+    stops = paused_in_each_worker(server, ide)
+    pauses = [pause for worker in server.status()["workers"] for pause in worker["paused"]]
+    assert len(pauses) == sum(map(len, stops.values())) >= 3
+    assert {pause["place"] for pause in pauses} == {f"{application.__file__}:{stop_line('view')}"}
+    everything = [stop for found in stops.values() for stop in found]
+    while everything:
+        everything.pop(0).resume()
+        left = len(everything)
+        wait_for(lambda left=left: paused(server) == left, f"{left} to be paused", timeout=2)
+        for stop in everything:
+            assert stop.frame()["line"] == stop_line("view")  # Still where it was.
+
+
+def paused(server: GatedServer) -> int:
+    return sum(len(worker["paused"]) for worker in server.status()["workers"])
+
+
+def test_leaving_one_worker_resumes_its_requests_and_no_others(server: GatedServer, ide: Ide) -> None:
+    stops = paused_in_each_worker(server, ide)
+    left, stayed = sorted(stops)
+    ide.children[left].disconnect()
+    wait_for(lambda: paused(server) == len(stops[stayed]), "the requests of one worker to run on", timeout=2)
+    for stop in stops[stayed]:
+        assert stop.frame()["line"] == stop_line("view")
+    wait_for(lambda: any(f"you have left worker {left}" in line for line in ide.console()), "the console to say so")
+    # That worker's requests run past the breakpoint now, and wait for nobody.
+    said = [server.start_get("/pid", ALLOWED) for _ in range(8)]
+    answers = [pending.answer() for pending in said]
+    assert max(answer.seconds for answer in answers) < 1
+    headers = {answer.body: answer.headers["Stagedoor"] for answer in answers}
+    assert 'busy; reason="the client has no session for this worker"' in headers[str(left)]
+    for stop in stops[stayed]:
+        stop.resume()
+
+
+def test_a_client_that_ignores_workers_costs_one_wait_and_no_more(server: GatedServer) -> None:
+    session = DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0))
+    session.attach(breakpoints={application.__file__: [stop_line("view")]})
+    waits: dict[str, list[float]] = {}
+    while len(waits) < 2 or min(map(len, waits.values())) < 3:
+        answer = server.get("/pid", ALLOWED)
+        waits.setdefault(answer.body, []).append(answer.seconds)
+    for pid, seconds in waits.items():
+        assert seconds[0] < 3.6, pid
+        assert max(seconds[1:]) < 0.5, pid
+    lines = [event["body"]["output"] for event in session.events if event["event"] == "output"]
+    assert len([line for line in lines if "did not open a session" in line]) == 2
+    session.disconnect()
+    wait_for(lambda: server.status()["client"] is None, "the client to be gone")
+
+
+def test_attaching_again_hits_in_the_very_next_request(server: GatedServer) -> None:
+    for _ in range(10):
+        with server.ide("view") as attached:
+            request = server.start_get("/view?again", ALLOWED)
+            attached.stopped().resume()
+            request.answer()
+            attached.disconnect()
+        wait_for(lambda: server.status()["client"] is None, "the client to be gone")
+
+
+def test_what_would_end_the_debugger_is_refused_and_the_session_goes_on(server: GatedServer, ide: Ide) -> None:
+    request = server.start_get("/view?mine", ALLOWED)
+    stop = ide.stopped()
+    with pytest.raises(RequestFailed, match=r'"source\.path" has to be a text'):
+        stop.session.request("setBreakpoints", {"source": {}, "breakpoints": []})
+    assert stop.locals()["query"] == "'mine'"
+    stop.resume()
+    assert request.answer().body == "total 7 for mine"
+
+
+def test_the_debug_console_tells_the_story(tmp_path: Path) -> None:
+    server = GatedServer(tmp_path, "waitress")
+    try:
+        ide = server.ready("view")
+        window = server.switch.read()
+        request = server.start_get("/view?mine", ALLOWED)
+        ide.stopped()
+        server.switch.close()
+        request.answer()
+        ide.root.wait_closed(2)
+        assert window is not None
+        opened = f"window opened by the tests, until {window.expires_at:%Y-%m-%dT%H:%M:%SZ} (10m left)"
+        assert ide.console() == [
+            f"Stagedoor: {opened}. Requests from {ALLOWED} are debugged; waiting for the first.",
+            f"Stagedoor: worker {server.process.pid} joined for GET /view.",
+            "Stagedoor: The window was closed. Everything runs on as before.",
+        ]
+    finally:
+        server.stop()
+
+
+# A switch that the gatekeeper can't read
+
+
+class Staged(Stage):
+    """This process serves, and starts a gatekeeper of its own."""
+
+    def control(self, message: control.ControlMessage) -> control.ControlMessage:
+        connection = ControlConnection(Path(self.door.settings.gatekeeper_config().control))
+        try:
+            return connection.ask(message, timeout=2)
+        finally:
+            connection.close()
+
+    def status(self) -> dict[str, Any] | None:
+        """The gatekeeper's status, once this process has said hello."""
+        self.workers[0].get("/hello")
+        try:
+            status = dict(self.control({"status": {}})["status"])
+        except (OSError, EOFError):
+            return None
+        return status if status["workers"] else None
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staged]:
+    with tempfile.TemporaryDirectory(prefix="stagedoor-tests-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        running = Staged(debugger="gatekeeper")
+        yield running
+        running.stop()
+
+
+def test_a_window_in_memory_is_closed_everywhere(staged: Staged) -> None:
+    staged.open()
+    wait_for(staged.status, "the gatekeeper")
+    assert is_listening(staged.port)
+    staged.door.close()
+    wait_for(lambda: not is_listening(staged.port), "the debug port to be closed", timeout=1)
+
+
+def test_the_end_of_a_window_in_memory_can_be_moved(staged: Staged) -> None:
+    staged.open()
+    status = wait_for(staged.status, "the gatekeeper")
+    assert 590 < status["seconds_left"] <= 600
+    staged.open(timedelta(minutes=20))
+    wait_for(lambda: 1190 < (staged.status() or status)["seconds_left"] <= 1200, "the end to be moved", timeout=2)
+    staged.open(timedelta(seconds=1))
+    started = time.monotonic()
+    wait_for(lambda: not is_listening(staged.port), "the debug port to be closed", timeout=3)
+    assert time.monotonic() - started < 2

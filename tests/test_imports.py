@@ -1,0 +1,194 @@
+"""Which way imports point: only upward in the list below. And what ``import stagedoor`` loads: nearly nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "src" / "stagedoor"
+
+#: A module imports only from those before it; a package counts as one, and within it each may import each.
+ORDER = [
+    "errors",
+    "console",
+    # Who is let in, and where.
+    "allowlist",
+    "admission",
+    "clientaddr",
+    "bind",
+    "break_on",
+    # The window, where it is kept, and what is said about it.
+    "window",
+    "switches",
+    "audit",
+    # The protocol.
+    "dap",
+    "dap_arguments",
+    "dap_policy",
+    "dapclient",
+    "ide",
+    # The debugger in this process.
+    "monitoring",
+    "tracing",
+    "watch",
+    "servers",
+    "surroundings",
+    "lookout",
+    "control",
+    "gatekeeper_config",
+    "settings",
+    "debuggers",
+    # The process that owns the port.
+    "gatekeeper",
+    # The shell around an application.
+    "visit",
+    "middleware",
+    "jobs",
+    "",  # the package itself: what users import
+    # On top.
+    "launch_json",
+    "report",
+    "status",
+    "demo",
+    "cli",
+    "integrations",
+    "__main__",
+]
+
+#: Who may import what of the outside world, besides the standard library; anybody else may not.
+OUTSIDE = {
+    "netaddr": {"allowlist"},
+    "debugpy": {"tracing", "debuggers.listen"},
+    "werkzeug": {"visit"},
+    "flask": {"integrations.flask"},
+    "django": {"integrations.django"},
+}
+PYDEVD = ("pydevd", "_pydevd", "_pydev_")
+
+#: What stands on top. ``manage.py stagedoor`` is the command line itself.
+TOP = {"cli": {"__main__", "integrations.django.management.commands.stagedoor"}, "integrations": set[str]()}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name below it; the package itself is ``""``."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[str]:
+    """The full names of all modules that one imports, also within functions and through importlib."""
+    tree = ast.parse(MODULES[name].read_text())
+    package = ["stagedoor", *name.split(".")] if name else ["stagedoor"]
+    if MODULES[name].name != "__init__.py":
+        package.pop()
+    for node in runtime_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{source}.{alias.name}"
+                yield inner if inner.removeprefix("stagedoor.") in MODULES else source
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_import_quietly")):
+            yield from (each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
+            yield node
+            yield from runtime_nodes(node)
+
+
+def place(name: str) -> int:
+    return ORDER.index(name.split(".")[0])
+
+
+def test_every_module_has_its_place() -> None:
+    assert {name.split(".")[0] for name in MODULES} == set(ORDER), "a new module? Say in ORDER where it stands"
+
+
+@pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "stagedoor")
+def test_imports_point_upward_only(name: str) -> None:
+    own = [each.removeprefix("stagedoor").removeprefix(".") for each in imports(name) if is_ours(each)]
+    within = name.split(".")[0]
+    assert [each for each in own if place(each) >= place(name) and each.split(".")[0] != within] == []
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] == "stagedoor"
+
+
+@pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "stagedoor")
+def test_the_outside_world_has_one_importer_each(name: str) -> None:
+    for module in imports(name):
+        package = module.split(".")[0]
+        if package.startswith(PYDEVD):
+            assert name == "tracing", f"{name} imports {module}"
+        elif not is_ours(module) and package not in sys.stdlib_module_names:
+            allowed = OUTSIDE.get(package, set())
+            assert any(name == each or name.startswith(f"{each}.") for each in allowed), f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("top", TOP)
+def test_nothing_imports_what_stands_on_top(top: str) -> None:
+    importers = {
+        name
+        for name in MODULES
+        for each in imports(name)
+        if each.startswith(f"stagedoor.{top}") and name.split(".")[0] != top
+    }
+    assert importers <= TOP[top]
+
+
+def test_the_test_itself_sees_imports_within_functions_and_through_importlib() -> None:
+    assert "werkzeug.http" in imports("visit")
+    assert "pydevd" in imports("tracing")
+    assert not [each for each in imports("middleware") if each.startswith("_typeshed")]
+
+
+CLOSED = """
+import json, os, sys, threading
+before = set(sys.modules)
+from stagedoor import StageDoor
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+door = StageDoor(app, allow="127.0.0.2", switch="memory")
+descriptors = len(os.listdir("/proc/self/fd"))
+for number in range(3):
+    door({"REMOTE_ADDR": "127.0.0.2", "PATH_INFO": "/"}, lambda *arguments: None)
+print(json.dumps({
+    "modules": sorted(set(sys.modules) - before),
+    "threads": [thread.name for thread in threading.enumerate()],
+    "descriptors": len(os.listdir("/proc/self/fd")) - descriptors,
+    "children": open(f"/proc/self/task/{os.getpid()}/children").read().split(),
+}))
+"""
+
+
+def test_promise_4_closed_loads_no_debugger_no_framework_and_starts_nothing() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", CLOSED], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT.parent)}
+    )
+    closed = json.loads(answer.stdout)
+    packages = {module.split(".")[0] for module in closed["modules"]}
+    assert not {package for package in packages if package.startswith(PYDEVD)}
+    assert not packages & {"debugpy", "redis", "django", "flask", "werkzeug", "asyncio", "http"}
+    assert closed["threads"] == ["MainThread"]
+    assert closed["descriptors"] == 0
+    assert closed["children"] == []

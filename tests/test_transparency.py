@@ -1,0 +1,335 @@
+"""The same script of requests against plain ``debugpy.listen`` and through the gatekeeper: the answers are the same.
+
+But for those in :data:`DIFFERENCES`, each of which is a rule of the policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagedoor.dap_policy import RULES, WITHHELD_CAPABILITIES
+from stagedoor.dapclient import DapClient, RequestFailed
+from support import inspected
+from support.gatekeepers import GatedServer
+from support.servers import ALLOWED, Pending, ServerProcess, free_port
+from support.waiting import wait_for
+
+FILE = inspected.__file__
+VIEW, AFTER, DOUBLED = (inspected.line_of(name) for name in ("view", "after", "doubled"))
+FAILING = inspected.line_of("failing")
+
+INITIALIZE = {
+    "clientID": "vscode", "adapterID": "debugpy", "pathFormat": "path", "linesStartAt1": True, "columnsStartAt1": True,
+    "supportsVariableType": True, "supportsVariablePaging": True, "supportsMemoryReferences": True,
+    "supportsStartDebuggingRequest": True,
+}  # fmt: skip
+ATTACH = {"type": "debugpy", "request": "attach", "justMyCode": True, "showReturnValue": True, "clientOS": "unix"}
+
+#: Numbers that only mean something within one session, by their keys; those of lists by the list's key.
+NUMBERS = ("frameId", "variablesReference", "threadId", "pid", "ppid", "stackFrames", "threads", "targets")
+
+
+class Normalizer:
+    """Replaces what differs between any two runs by what it stands for."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, dict[int, str]] = {}
+
+    def __call__(self, value: Any, key: str = "", list_key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: self(inner, name, list_key) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self(inner, "", key) for inner in value]
+        key = list_key if key == "id" else key
+        if key in NUMBERS and isinstance(value, int) and value:
+            numbers = self._numbers.setdefault(key, {})
+            return numbers.setdefault(value, f"<{key} {len(numbers)}>")
+        if isinstance(value, str):
+            return re.sub(r"0x[0-9a-f]{6,}", "<address>", value)
+        return value
+
+
+class Script:
+    """One run of all requests, on one session; what was answered, by the name of the step."""
+
+    def __init__(self, session: DapClient, trigger: Callable[[str], Pending]) -> None:
+        self.answers: dict[str, Any] = {}
+        self.commands: set[str] = set()
+        self.events: dict[str, Any] = {}
+        self._session = session
+        self._trigger = trigger
+        self._normalized = Normalizer()
+        self._thread = 0
+        self._frame = 0
+
+    def ask(self, name: str, command: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+        assert name not in self.answers, name
+        self.commands.add(command)
+        try:
+            body = self._session.request(command, arguments)
+            self.answers[name] = {"success": True, "body": self._normalized(body)}
+        except RequestFailed as failure:
+            self.answers[name] = {"success": False, "message": self._normalized(failure.sentence)}
+            return {}
+        return body
+
+    def stopped(self, name: str) -> None:
+        body = self._session.stopped()
+        self._thread = body["threadId"]
+        self.events[name] = self._normalized(body)
+        frames = self.ask(f"{name}, stack", "stackTrace", {"threadId": self._thread})["stackFrames"]
+        self._frame = frames[0]["id"]
+
+    def run(self) -> None:
+        self.configure()
+        request = self._trigger("/view")
+        self.stopped("stopped at a breakpoint")
+        self.look_at_values()
+        self.evaluate()
+        self.change()
+        self.ask_for_what_is_not_there()
+        self.move()
+        self.ask("continue", "continue", {"threadId": self._thread})
+        request.answer()
+        self.stop_at_an_exception()
+        self.ask("disconnect", "disconnect", {"restart": False, "terminateDebuggee": False})
+
+    def configure(self) -> None:
+        self.ask("capabilities", "initialize", INITIALIZE)
+        self.ask("initialize again", "initialize", INITIALIZE)
+        attach = self._session.send("attach", self.attach_arguments)
+        self._session.wait_event("initialized")
+        source = {"source": {"path": FILE}}
+        self.ask("breakpoints", "setBreakpoints", source | {"breakpoints": [{"line": VIEW}, {"line": DOUBLED + 500}]})
+        full = {"line": DOUBLED, "condition": "number > 100", "hitCondition": ">= 2", "logMessage": "{number}"}
+        self.ask("conditional breakpoints", "setBreakpoints", source | {"breakpoints": [{"line": VIEW}, full]})
+        missing = {"source": {"path": "/nowhere/app.py"}, "breakpoints": [{"line": 1}]}
+        self.ask("breakpoints in no file", "setBreakpoints", missing)
+        self.ask("function breakpoints", "setFunctionBreakpoints", {"breakpoints": [{"name": "nobody"}]})
+        self.ask("exception filters", "setExceptionBreakpoints", {"filters": ["raised"]})
+        self.ask("configurationDone", "configurationDone")
+        self.answers["attach"] = self._normalized(self._session.wait_response(attach))
+        self.ask("configurationDone again", "configurationDone")
+
+    attach_arguments: dict[str, Any] = ATTACH
+
+    def look_at_values(self) -> None:
+        self.ask("threads", "threads")
+        thread = {"threadId": self._thread}
+        self.ask("one frame", "stackTrace", thread | {"startFrame": 0, "levels": 1})
+        self.ask("the second frame", "stackTrace", thread | {"startFrame": 1, "levels": 1})
+        self.ask("formatted frames", "stackTrace", thread | {"format": {"module": True, "line": True}})
+        scopes = self.ask("scopes", "scopes", {"frameId": self._frame})["scopes"]
+        local, module = (scope["variablesReference"] for scope in scopes)
+        found = self.ask("locals", "variables", {"variablesReference": local})["variables"]
+        references = {variable["name"]: variable["variablesReference"] for variable in found}
+        self.ask("globals", "variables", {"variablesReference": module})
+        self.ask("a page of locals", "variables", {"variablesReference": local, "start": 1, "count": 2})
+        numbers = {"variablesReference": references["numbers"]}
+        self.ask("a list", "variables", numbers)
+        self.ask("a page of a list", "variables", numbers | {"filter": "indexed", "start": 100, "count": 5})
+        self.ask("a page in hexadecimal", "variables", numbers | {"start": 9, "count": 3, "format": {"hex": True}})
+        for name in ("basket", "nested", "empty"):
+            self.ask(f"the variable {name}", "variables", {"variablesReference": references[name]})
+        self.ask("modules", "modules", {"startModule": 0, "moduleCount": 0})
+        self.ask("a source", "source", {"source": {"path": FILE}, "sourceReference": 0})
+        self.ask("system information", "debugpySystemInfo")
+        self.ask("pydevd's system information", "pydevdSystemInfo")
+        self.ask("debugger properties", "setDebuggerProperty", {"debuggerProperties": {}})
+
+    def evaluate(self) -> None:
+        frame = {"frameId": self._frame}
+        for context in ("hover", "watch", "repl", "clipboard", "variables"):
+            for kind, expression in {
+                "a value": "nested",
+                "an unknown name": "unknown_name",
+                "no expression": "1 +",
+                "an error": "1 / 0",
+            }.items():
+                self.ask(f"{context}, {kind}", "evaluate", {"expression": expression, "context": context} | frame)
+        self.ask("a statement", "evaluate", {"expression": "made = numbers[:2]", "context": "repl"} | frame)
+        self.ask(
+            "a block", "evaluate", {"expression": "for n in made:\n    total = n\ntotal", "context": "repl"} | frame
+        )
+        self.ask("print", "evaluate", {"expression": "print('hello')", "context": "repl"} | frame)
+        self.ask("hex", "evaluate", {"expression": "255", "context": "watch", "format": {"hex": True}} | frame)
+        self.ask("in no frame", "evaluate", {"expression": "1", "context": "repl"})
+        self.ask("in an unknown frame", "evaluate", {"expression": "1", "context": "watch", "frameId": 987654321})
+        self.ask("completions", "completions", {"text": "basket.it", "column": 10} | frame)
+        self.ask("completions of nothing", "completions", {"text": "", "column": 1} | frame)
+        self.ask("completions in an unknown frame", "completions", {"text": "a", "column": 2, "frameId": 987654321})
+
+    def change(self) -> None:
+        frame = {"frameId": self._frame}
+        local = self.ask("scopes again", "scopes", frame)["scopes"][0]["variablesReference"]
+        self.ask("set a variable", "setVariable", {"variablesReference": local, "name": "nothing", "value": "[1, 2]"})
+        self.ask("set it badly", "setVariable", {"variablesReference": local, "name": "nothing", "value": "1 +"})
+        self.ask("set what is not there", "setVariable", {"variablesReference": 987654321, "name": "x", "value": "1"})
+        self.ask("set an expression", "setExpression", {"expression": "basket.tax", "value": "19"} | frame)
+        self.ask("set it wrongly", "setExpression", {"expression": "basket.tax", "value": "unknown_name"} | frame)
+        self.ask("set no expression", "setExpression", {"expression": "1 + 1", "value": "3"} | frame)
+        self.ask("what was set", "evaluate", {"expression": "nothing, basket.tax", "context": "watch"} | frame)
+
+    def ask_for_what_is_not_there(self) -> None:
+        unknown = 987654321
+        self.ask("scopes of an unknown frame", "scopes", {"frameId": unknown})
+        self.ask("unknown variables", "variables", {"variablesReference": unknown})
+        self.ask("the stack of an unknown thread", "stackTrace", {"threadId": unknown})
+        self.ask("the exception of an unknown thread", "exceptionInfo", {"threadId": unknown})
+        self.ask("an unknown source", "source", {"sourceReference": 4242})
+        self.ask("an unknown jump", "goto", {"threadId": self._thread, "targetId": unknown})
+        self.ask("targets of an unknown frame", "stepInTargets", {"frameId": unknown})
+        self.ask("an unknown command", "setFutureBreakpoints", {"breakpoints": []})
+        self.ask("launch", "launch", {"program": FILE})
+        self.ask("attach again", "attach", ATTACH)
+
+    def move(self) -> None:
+        thread = {"threadId": self._thread}
+        self.ask("step in", "stepIn", thread)
+        self.stopped("stopped after stepping in")
+        self.ask("step out", "stepOut", thread)
+        self.stopped("stopped after stepping out")
+        self.ask("step over", "next", thread)
+        self.stopped("stopped after stepping over")
+        places = self.ask("jump targets", "gotoTargets", {"source": {"path": FILE}, "line": VIEW})["targets"]
+        self.ask("jump back", "goto", thread | {"targetId": places[0]["id"]})
+        self.stopped("stopped after jumping")
+        targets = self.ask("step targets", "stepInTargets", {"frameId": self._frame})["targets"]
+        self.ask("step into one", "stepIn", thread | {"targetId": targets[-1]["id"]})
+        self.stopped("stopped in the target")
+
+    def stop_at_an_exception(self) -> None:
+        request = self._trigger("/failing")
+        self.stopped("stopped at an exception")
+        self.ask("the exception", "exceptionInfo", {"threadId": self._thread})
+        self.ask("no exception filters", "setExceptionBreakpoints", {"filters": []})
+        self.ask("continue past the exception", "continue", {"threadId": self._thread})
+        assert request.answer().status == 500
+
+
+def run_plain(folder: Path) -> Script:
+    port = free_port()
+    environ = {"STAGEDOOR_TESTS_BARE": "1", "STAGEDOOR_TESTS_LISTEN": str(port)}
+    server = ServerProcess(folder, "waitress", app="support.inspected:application", **environ)
+    try:
+        with DapClient(("127.0.0.1", port)) as session:
+            script = Script(session, lambda path: server.start_get(path, ALLOWED))
+            script.run()
+            return script
+    finally:
+        server.stop()
+        print(server.log)
+
+
+def run_gated(folder: Path) -> Script:
+    server = GatedServer(folder, "waitress", app="support.inspected:application")
+    try:
+        server.open()
+        wait_for(lambda: server.get("/hello", ALLOWED) and server.gatekeepers() and listening(server), "the gatekeeper")
+        root = DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0))
+        root.attach()
+        first = server.start_get("/hello", ALLOWED)
+        configuration = root.wait_reverse_request("startDebugging")["configuration"]
+        with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as session:
+            script = Script(session, lambda path: server.start_get(path, ALLOWED))
+            script.attach_arguments = ATTACH | {"subProcessId": configuration["subProcessId"]}
+            script.run()
+        first.answer()
+        root.disconnect()
+        return script
+    finally:
+        server.stop()
+        print(server.log)
+
+
+def listening(server: GatedServer) -> bool:
+    try:
+        return len(server.status()["workers"]) == 1
+    except (OSError, EOFError):
+        return False
+
+
+# The differences: each is a rule of the policy, which makes the one answer of the other.
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def refused(part: str) -> Change:
+    return lambda plain: {"success": False, "message": part}
+
+
+def body(**changed: Any) -> Change:
+    return lambda plain: plain | {"body": plain["body"] | changed}
+
+
+def without(*keys: str) -> Change:
+    return lambda plain: plain | {"body": {key: value for key, value in plain["body"].items() if key not in keys}}
+
+
+DIFFERENCES: dict[str, tuple[str, Change]] = {
+    "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD_CAPABILITIES)),
+    "threads": (
+        "only threads that serve matching requests are listed, by their requests",
+        body(threads=[{"id": "<threads 0>", "name": "GET /view"}]),
+    ),
+    "in no frame": (
+        "nothing is evaluated in a thread that is not paused",
+        refused(
+            "Nothing is evaluated while no request is paused: it would run in some thread of the server. "
+            "Stop a request at a breakpoint and select one of its frames."
+        ),
+    ),
+    "system information": ("the gatekeeper does not load debugpy, and can't tell its version", without("debugpy")),
+    "an unknown command": (
+        "commands are a whitelist", refused("'setFutureBreakpoints' is not supported by debugpy.")
+    ),
+    "launch": (
+        "nothing is launched", refused('"launch" was refused: the application runs already. Use "request": "attach".')
+    ),
+    "attach again": ("debugpy says that it is not initialized yet", refused("Session is already started")),
+    "continue": ("one request continues", body(allThreadsContinued=False)),
+    "continue past the exception": ("one request continues", body(allThreadsContinued=False)),
+}  # fmt: skip
+
+#: Of every ``stopped`` event: one request stops.
+STOPPED = {"allThreadsStopped": False}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Script:
+    return run_plain(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Script:
+    return run_gated(tmp_path_factory.mktemp("gated"))
+
+
+def test_every_answer_is_the_same_but_for_what_the_policy_changes(plain: Script, gated: Script) -> None:
+    assert len(plain.answers) >= 90
+    assert list(plain.answers) == list(gated.answers)
+    expected = {
+        name: DIFFERENCES[name][1](answer) if name in DIFFERENCES else answer for name, answer in plain.answers.items()
+    }
+    different = {name: {"expected": expected[name], "is": gated.answers[name]} for name in expected}
+    assert {name: both for name, both in different.items() if both["expected"] != both["is"]} == {}
+
+
+def test_every_difference_is_one(plain: Script, gated: Script) -> None:
+    assert [name for name in DIFFERENCES if plain.answers[name] == gated.answers[name]] == []
+
+
+def test_every_stop_is_the_same_but_concerns_one_request(plain: Script, gated: Script) -> None:
+    assert len(plain.events) >= 7
+    assert {name: event | STOPPED for name, event in plain.events.items()} == gated.events
+
+
+def test_the_script_asks_everything_that_the_policy_lets_through(plain: Script) -> None:
+    # They would stop or end everybody in the plain run, or are none of an IDE's.
+    not_asked = {"pause", "terminate", "pydevdAuthorize", "setPydevdSourceMap"}
+    assert plain.commands - {"setFutureBreakpoints"} == set(RULES) - not_asked

@@ -1,0 +1,277 @@
+"""Watching the switch: what is known of the window, for how long, and what is recorded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from stagedoor.audit import Audit
+from stagedoor.errors import SwitchError
+from stagedoor.switches import MemorySwitch
+from stagedoor.watch import LOOK_EVERY, WindowWatch
+from stagedoor.window import CLOCK_TOLERANCE, Window, new_window
+from support.clock import SettableClock
+
+HALF_AN_HOUR = timedelta(minutes=30)
+LOOK = timedelta(seconds=LOOK_EVERY)
+
+
+class CountingSwitch(MemorySwitch):
+    """Counts how often it is read, and fails when it is told to."""
+
+    def __init__(self, clock: SettableClock) -> None:
+        super().__init__(max_window=timedelta(hours=8), clock=clock)
+        self.reads = 0
+        self.trouble: Exception | None = None
+
+    def read(self) -> Window | None:
+        self.reads += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return super().read()
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.switch = CountingSwitch(self.clock)
+        self.watch = WindowWatch(self.switch, Audit(self.clock.monotonic), self.clock)
+
+    def is_open(self) -> bool:
+        """As a request finds it: by what is known, as long as it is known, and else by asking."""
+        now = self.clock.monotonic()
+        if now < self.watch.closed_until:
+            return False
+        if now < self.watch.open_until:
+            return self.watch.window is not None
+        return self.watch.current() is not None
+
+    def open(self, for_: timedelta = HALF_AN_HOUR) -> Window:
+        window = self.switch.open(for_, opened_by="alice@staging")
+        self.pass_a_look()
+        assert self.is_open()
+        return window
+
+    def pass_a_look(self) -> None:
+        self.clock.pass_time(LOOK)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+def events(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    caplog.set_level(logging.INFO, logger="stagedoor.audit")
+    return lambda: [record.event for record in caplog.records]  # type: ignore[attr-defined]
+
+
+# -- How often the switch is read --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_requests_read_the_switch_only_so_often(scene: Scene, is_open: bool) -> None:
+    if is_open:
+        scene.open()
+    scene.pass_a_look()
+    reads = scene.switch.reads
+    for _ in range(10):
+        for _ in range(100):
+            assert scene.is_open() is is_open
+            scene.clock.pass_time(LOOK / 100)
+    assert scene.switch.reads - reads <= 11
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_change_is_noticed_within_one_look(scene: Scene, is_open: bool) -> None:
+    if is_open:
+        scene.open()
+        scene.switch.close()
+    else:
+        assert not scene.is_open()
+        scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    scene.pass_a_look()
+    assert scene.is_open() is not is_open
+    assert LOOK_EVERY < 1
+
+
+def test_looking_now_notices_a_change_at_once(scene: Scene) -> None:
+    assert not scene.is_open()
+    window = scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    assert not scene.is_open()
+    assert scene.watch.current(look=True) == window
+    assert scene.is_open()
+
+
+def test_one_thread_looks_while_the_others_go_by_what_is_known(scene: Scene) -> None:
+    scene.open()
+    scene.pass_a_look()
+    looking, release = threading.Event(), threading.Event()
+    real = scene.switch.read
+
+    def slow() -> Window | None:
+        looking.set()
+        assert release.wait(5)
+        return real()
+
+    scene.switch.read = slow  # type: ignore[method-assign]
+    thread = threading.Thread(target=scene.watch.current)
+    thread.start()
+    assert looking.wait(5)
+    assert scene.is_open(), "nobody waits for a slow switch"
+    release.set()
+    thread.join(5)
+
+
+# -- The end -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_window_ends_without_a_look(scene: Scene, events: Callable[[], list[str]]) -> None:
+    scene.open(timedelta(seconds=10))
+    scene.clock.pass_time(timedelta(seconds=10) - LOOK)
+    assert not scene.is_open()
+    scene.pass_a_look()
+    assert not scene.is_open()
+    assert events() == ["opened", "expired"]
+
+
+def test_the_end_is_sharp_also_between_two_looks(scene: Scene) -> None:
+    scene.open(timedelta(seconds=10))
+    scene.clock.pass_time(timedelta(seconds=9.4))
+    assert scene.is_open()
+    scene.clock.pass_time(timedelta(seconds=0.05))
+    assert scene.is_open()
+    scene.clock.pass_time(timedelta(seconds=0.06))
+    assert not scene.is_open()
+    assert scene.watch.remaining() <= 0
+
+
+def test_remaining(scene: Scene) -> None:
+    assert scene.watch.remaining() == 0
+    scene.open(timedelta(seconds=10))
+    assert scene.watch.remaining() == pytest.approx(9.5)
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(timedelta(hours=-1), id="set back by an hour"),
+        pytest.param(timedelta(days=-400), id="set back to before the window"),
+        pytest.param(CLOCK_TOLERANCE + timedelta(seconds=1), id="set forward by more than is tolerated"),
+        pytest.param(timedelta(hours=1), id="set forward past the end"),
+    ],
+)
+def test_a_clock_that_was_set_closes_the_window_for_good(
+    scene: Scene, events: Callable[[], list[str]], by: timedelta
+) -> None:
+    scene.open()
+    scene.clock.set_wall(by)
+    scene.pass_a_look()
+    assert not scene.is_open()
+    # Setting it right again does not bring the window back: nobody knows what happened in between.
+    scene.clock.set_wall(-by)
+    for _ in range(3):
+        scene.pass_a_look()
+        assert not scene.is_open()
+    assert events()[:1] == ["opened"]
+    assert events().count("untrusted") <= 1
+    # A new one does.
+    scene.switch.close()
+    scene.open()
+    assert events()[-1] == "opened"
+
+
+def test_a_clock_that_drifts_a_little_does_nothing(scene: Scene, events: Callable[[], list[str]]) -> None:
+    scene.open()
+    for seconds in (20, -20, -20, 20):
+        scene.clock.set_wall(timedelta(seconds=seconds))
+        scene.pass_a_look()
+        assert scene.is_open()
+    assert events() == ["opened"]
+
+
+# -- Trouble -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        pytest.param(SwitchError("the switch", "is a directory"), "the switch is a directory", id="a SwitchError"),
+        pytest.param(OSError("disk on fire"), "failed with OSError: disk on fire", id="an error of somebody's switch"),
+    ],
+)
+def test_trouble_closes_the_window_and_is_recorded_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture, trouble: Exception, words: str
+) -> None:
+    scene.open()
+    scene.switch.trouble = trouble
+    for _ in range(5):
+        scene.pass_a_look()
+        assert not scene.is_open()
+    assert [record.getMessage() for record in caplog.records if words in record.getMessage()] == [
+        record.getMessage() for record in caplog.records if record.event == "untrusted"  # type: ignore[attr-defined]
+    ]
+    assert caplog.text.count(words) == 1
+    # When it is over, the window is believed again; when it comes back, that is news.
+    scene.switch.trouble = None
+    scene.pass_a_look()
+    assert scene.is_open()
+    scene.switch.trouble = trouble
+    scene.pass_a_look()
+    assert not scene.is_open()
+    assert caplog.text.count(words) == 2
+
+
+# -- Records -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_happens_to_a_window_is_recorded(scene: Scene, events: Callable[[], list[str]]) -> None:
+    scene.open()
+    scene.switch.open(timedelta(minutes=45), opened_by="bob@staging")
+    scene.pass_a_look()
+    scene.is_open()
+    assert events() == ["opened", "extended"]
+    scene.switch.close()
+    scene.pass_a_look()
+    scene.is_open()
+    assert events() == ["opened", "extended", "closed"]
+
+
+def test_a_window_that_takes_anothers_place_is_a_new_one(scene: Scene, events: Callable[[], list[str]]) -> None:
+    first = scene.open()
+    scene.switch.close()
+    second = scene.switch.open(HALF_AN_HOUR, opened_by="bob@staging")
+    scene.pass_a_look()
+    assert scene.is_open()
+    assert scene.watch.window == second != first
+    assert events() == ["opened", "closed", "opened"]
+
+
+def test_no_record_holds_the_token(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    token = scene.open().token
+    scene.switch.open(timedelta(minutes=45), opened_by="bob@staging")
+    scene.pass_a_look()
+    scene.is_open()
+    scene.switch.close()
+    scene.pass_a_look()
+    scene.is_open()
+    records: list[dict[str, Any]] = [vars(record) for record in caplog.records]
+    assert len(records) == 3
+    assert {record["opened_by"] for record in records} == {"alice@staging"}
+    assert token not in repr(records)
+
+
+def test_a_window_that_is_too_long_for_the_switch_is_not_believed(scene: Scene) -> None:
+    window = new_window(
+        timedelta(hours=7), opened_by="alice@staging", max_window=timedelta(hours=8), clock=scene.clock
+    )
+    scene.switch.read = lambda: window  # type: ignore[method-assign]
+    scene.pass_a_look()
+    assert scene.is_open(), "the watch itself has no opinion on lengths: that is the switch's"
