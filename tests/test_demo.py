@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.ide import Ide
 from stagedoor.demo.visitors import PAIRS
+from stagedoor.ide import Ide
 from support.servers import is_listening
 from support.waiting import wait_for
 

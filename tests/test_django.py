@@ -19,6 +19,7 @@ from django.core.management import call_command
 from django.core.signals import got_request_exception
 from django.test import override_settings
 
+import stagedoor
 from stagedoor import ConfigurationError, StageDoor
 from stagedoor.integrations.django import get_wsgi_application
 from stagedoor.switches import FileSwitch
@@ -224,7 +225,11 @@ def test_a_wrong_setting_is_said(switch: FileSwitch, capfd: pytest.CaptureFixtur
 
 
 def test_the_example_project_from_its_own_command_line(tmp_path: Path) -> None:
-    environ = os.environ | {"DJANGO_SECRET_KEY": "only for these tests", "STAGEDOOR_SWITCH": str(tmp_path / "w.json")}
+    environ = os.environ | {
+        "DJANGO_SECRET_KEY": "only for these tests",
+        "STAGEDOOR_SWITCH": str(tmp_path / "w.json"),
+        "PYTHONPATH": str(Path(stagedoor.__file__).parent.parent),
+    }
 
     def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "manage.py", *arguments]

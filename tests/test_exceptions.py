@@ -6,9 +6,11 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+import stagedoor
 from stagedoor.ide import Ide
 from support.servers import ALLOWED, OTHER
 from support.sites import Site
@@ -243,6 +245,11 @@ def test_a_transaction_whose_error_is_paused_rolls_back_and_locks_nobody_out(sit
     found.resume()
     assert answer.result(20) == site.plain.raw("/write?fail")
     assert int(site.get("/notes").body) == before + written
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), None, "no exception"])
+def test_outside_of_a_matching_request_nothing_happens(error: Any) -> None:
+    stagedoor.stop_on_exception(error)
 
 
 # What takes a server of its own.

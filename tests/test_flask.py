@@ -187,6 +187,14 @@ def test_an_option_wins_over_the_application(app: Flask, tmp_path: Path) -> None
     assert not (tmp_path / "window.json").exists()
 
 
+def test_the_applications_file_wins_over_a_window_in_the_environment(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGEDOOR_UNTIL", format_time(datetime.now(UTC) + timedelta(minutes=30)))
+    assert run(app, "open", "--for", "30m").exit_code == 0
+    assert (tmp_path / "window.json").exists()
+
+
 def test_usage_and_bad_usage_are_those_of_the_command(app: Flask) -> None:
     helped = run(app, "--help")
     assert helped.exit_code == 0

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER, is_listening
 from support.waiting import wait_for

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from .allowlist import Allowlist
 
-
 #: Stands for the address of a peer on a Unix socket, which has none.
 UNIX_PEER = "unix"
 

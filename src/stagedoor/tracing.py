@@ -148,7 +148,6 @@ class Tracing:
                 with internals.guarded_start(self):
                     result = connect()
                 self._debugger = internals.pydevd.get_global_debugger()
-                self._threads.started()
             except BaseException:
                 self.stop()
                 raise
@@ -332,6 +331,9 @@ class Tracing:
                 self._threads.deny()
             self._listener.resumed(pause, time.monotonic() - pause.since)
 
+    def monitor(self) -> None:
+        self._threads.started()
+
     def client_configured(self) -> None:
         self._listener.attached()
 
@@ -339,12 +341,13 @@ class Tracing:
         self._listener.detached()
 
     def _install_breakpointhook(self) -> None:
-        # pydevd puts its own hook in place on import, for every thread.
-        debug, otherwise = self._internals.breakpointhook, self._breakpointhook
+        # debugpy puts its own hook in place on import, for every thread.
+        debugpy, otherwise = self._internals.debugpy, self._breakpointhook
 
         def breakpointhook(*args: Any, **kwargs: Any) -> Any:
-            hook = debug if self.serves(threading.get_ident()) and self.attached else otherwise
-            return hook(*args, **kwargs)
+            if self.serves(threading.get_ident()) and self.attached:
+                return debugpy.breakpoint()
+            return otherwise(*args, **kwargs)
 
         sys.breakpointhook = breakpointhook
 
@@ -537,6 +540,10 @@ def _denied_by_default(thread_info: Callable[..., Any]) -> type[Any]:
     return DeniedByDefault
 
 
+#: The commands of :class:`PyDevdAPI` that :meth:`_Internals.restrict_commands` replaces.
+_RESTRICTED = ("request_terminate_process", "list_threads", "request_resume_thread")
+
+
 class _Internals:
     """Every name of debugpy's and pydevd's internals that Stagedoor relies on, looked up in one place.
 
@@ -552,7 +559,6 @@ class _Internals:
             # Puts pydevd on sys.path; `import pydevd` works only after it.
             self.api: Any = _import_quietly("debugpy.server.api")
             self.pydevd: Any = importlib.import_module("pydevd")
-            self.breakpointhook = sys.breakpointhook if _is_pydevds(sys.breakpointhook) else self.pydevd.settrace
             constants = importlib.import_module("_pydevd_bundle.pydevd_constants")
             self.uses_monitoring: bool = constants.PYDEVD_USE_SYS_MONITORING
             self._set_global_debugger = constants.set_global_debugger
@@ -569,7 +575,7 @@ class _Internals:
                 "_pydevd_bundle.pydevd_thread_lifecycle"
             ).internal_run_thread
             self._commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
-            self._original_commands = self._commands.request_terminate_process, self._commands.list_threads
+            self._original_commands = {name: getattr(self._commands, name) for name in _RESTRICTED}
             self._schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
             self._net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
             tracing = importlib.import_module("pydevd_tracing")
@@ -595,23 +601,34 @@ class _Internals:
         _install_fork_hook()
 
     def restrict_commands(self, tracing: Tracing) -> None:
-        """Two of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it what
-        ``disconnect`` is. ``threads`` would list everybody's: answer with those of matching requests, by their labels.
+        """Some of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it
+        what ``disconnect`` is. ``threads`` would list everybody's: answer with those of matching requests, by their
+        labels. To continue all would do something to every thread of the process: there are only those to continue.
         """
+        resume_one = self._original_commands["request_resume_thread"]
 
         def list_threads(commands: Any, debugger: Any, seq: int) -> Any:
             return self._threads_response(seq, tracing.requests)
+
+        def resume(commands: Any, thread_id: str) -> None:
+            if thread_id != "*":
+                resume_one(commands, thread_id)
+            else:
+                for thread, _ in tracing.requests:
+                    self.run_thread(thread)
 
         def enumerate_threads() -> list[threading.Thread]:
             return [threading.main_thread(), *(thread for thread, _ in tracing.requests)]
 
         self._commands.request_terminate_process = _disconnect_instead
         self._commands.list_threads = list_threads
+        self._commands.request_resume_thread = resume
         # pydevd looks at every thread five times a second, and keeps all that it has ever seen.
         self.pydevd.threadingEnumerate = enumerate_threads
 
     def restore(self) -> None:
-        self._commands.request_terminate_process, self._commands.list_threads = self._original_commands
+        for name, original in self._original_commands.items():
+            setattr(self._commands, name, original)
         self.pydevd.threadingEnumerate = self._enumerate
         for key, thread in list(self._threads_kept.items()):
             if not thread.is_alive():
@@ -691,6 +708,8 @@ class _Internals:
         if threading_trace is not None:
             threading.settrace(threading_trace)
         _shut_down(debugger.reader, socket.SHUT_RDWR)
+        if self.pydevd.get_global_debugger() is debugger:
+            self._set_global_debugger(None)
         atexit.unregister(self.pydevd.stoptrace)
         self.pydevd.SetupHolder.setup = None
         self.api.listen.called = False
@@ -788,6 +807,9 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
             self.mtime = _generation * 10_000
 
         def initialize_network(self, *args: Any, **kwargs: Any) -> None:
+            if (tracing := self._stagedoor()) is not None:
+                # Before the client's first breakpoint can come: else this could take back the events that it asks for.
+                tracing.monitor()
             # pydevd sleeps for 0.1 s, for its threads to have started. Thread.start() has waited for that.
             module: Any = sys.modules[debugger_class.__module__]
             module.time = _SleeplessTime()
@@ -873,10 +895,6 @@ def _guarded_debugger(debugger_class: type[Any]) -> type[Any]:
 
 def _disconnect_instead(commands: Any, debugger: Any) -> None:
     commands.request_disconnect(debugger, resume_threads=True)
-
-
-def _is_pydevds(hook: Any) -> bool:
-    return getattr(hook, "__module__", None) == "pydevd"
 
 
 _fork_hook_installed = False

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -94,10 +95,10 @@ def growth(windows: int) -> float:
         return (settled[-1] - settled[0]) / max(1, len(settled) - 1)
 
 
-def measure(windows: int) -> dict[str, list[float]]:
+def measure(windows: int, workers: int = SAMPLES) -> dict[str, list[float]]:
     """Samples by what they are of."""
     samples: defaultdict[str, list[float]] = defaultdict(list)
-    for _ in range(SAMPLES):
+    for _ in range(workers):
         with worker() as server:
             for _ in range(HITS):
                 server.get("/view?warm")
@@ -120,15 +121,19 @@ def measure(windows: int) -> dict[str, list[float]]:
     return dict(samples)
 
 
+def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
+    return [
+        {"measured": name, "median": round(statistics.median(taken), 2), "largest": round(max(taken), 2)}
+        for name, taken in samples.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=50, metavar="N", help="windows for the growth of memory")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    rows = [
-        {"measured": name, "median": round(statistics.median(taken), 2), "largest": round(max(taken), 2)}
-        for name, taken in measure(arguments.windows).items()
-    ]
+    rows = summary(measure(arguments.windows))
     if arguments.json:
         print(json.dumps({"python": platform.python_version(), "rows": rows}, indent=2))
         return

@@ -17,7 +17,7 @@ from benchmarks.generators import generator
 from benchmarks.load import CONNECTIONS, server
 from benchmarks.measuring import Figure, ratios
 from benchmarks.states import BARE, PAUSED, STATES, State, all_at_once, attach, bare, door
-from benchmarks.twins import Twin
+from benchmarks.twins import Twin, no_garbage_collection
 from benchmarks.workloads import add_many_steps
 
 NETWORKS = (1, 10, 100, 1000)
@@ -45,12 +45,13 @@ def by_networks(numbers: tuple[int, ...], rounds: int) -> Rows:
     empty = per_request.EmptyMiddleware(per_request.application)
     doors = {number: per_request.door(number, is_open=True) for number in numbers}
     more: dict[tuple[int, Callable[[int], list[str]]], list[float]] = {}
-    for count in range(rounds):
-        for addresses in (per_request.same_address, per_request.other_addresses):
-            base = per_request.time_calls(empty, addresses(count))
-            for number, made in doors.items():
-                taken = per_request.time_calls(made, addresses(count * len(numbers) + numbers.index(number)))
-                more.setdefault((number, addresses), []).append(taken - base)
+    with no_garbage_collection():
+        for count in range(rounds):
+            for addresses in (per_request.same_address, per_request.other_addresses):
+                base = per_request.time_calls(empty, addresses(count))
+                for number, made in doors.items():
+                    taken = per_request.time_calls(made, addresses(count))
+                    more.setdefault((number, addresses), []).append(taken - base)
     return [
         {
             "networks": number,

@@ -54,3 +54,9 @@ def machine() -> dict[str, Any]:
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def is_noisy(sections: dict[str, Any]) -> bool:
+    """Whether the bare application's own runs of the page or the loop spread by more than :data:`NOISY`."""
+    spread = sections.get("side_by_side", {}).get("spread", {})
+    return any(spread.get(view, 0.0) > NOISY for view in ("/page", "/hot"))

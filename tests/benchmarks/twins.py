@@ -13,9 +13,9 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -42,21 +42,24 @@ class Site:
         return self._others.submit(time_requests, self.app, view, requests).result()
 
     def time_threads(self, view: str, requests: int, threads: int) -> float:
-        """The same with so many threads at once, started now: seconds for one request of each."""
-        start = threading.Barrier(threads + 1)
+        """The same with so many threads at once, which are started now: seconds for one request of each."""
+        together = threading.Barrier(threads + 1)
 
         def run() -> None:
-            start.wait()
-            time_requests(self.app, view, requests)
+            environ = make_environ(view)
+            together.wait()
+            for _ in range(requests):
+                serve(self.app, environ.copy())
 
-        running = [threading.Thread(target=run) for _ in range(threads)]
-        for thread in running:
-            thread.start()
-        started = time.perf_counter()
-        start.wait()
-        for thread in running:
-            thread.join()
-        return (time.perf_counter() - started) / requests
+        with no_garbage_collection():
+            running = [threading.Thread(target=run) for _ in range(threads)]
+            for thread in running:
+                thread.start()
+            together.wait()
+            started = time.perf_counter()
+            for thread in running:
+                thread.join()
+            return (time.perf_counter() - started) / requests
 
     def send(self, view: str, on_pooled_thread: bool) -> None:
         """Begin a matching request: on the thread that serves the others too, or on one of its own."""
@@ -83,17 +86,25 @@ class Site:
 
 def time_requests(app: Application, view: str, requests: int) -> tuple[float, float]:
     environ = make_environ(view)
+    with no_garbage_collection():
+        # The collection, and the other twins, have left little in the processor's caches.
+        for _ in range(1 + requests // 4):
+            serve(app, environ.copy())
+        started, started_cpu = time.perf_counter(), time.thread_time()
+        for _ in range(requests):
+            serve(app, environ.copy())
+        return (time.perf_counter() - started) / requests, (time.thread_time() - started_cpu) / requests
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collections come by the number of objects, which a loaded debugger changes, and not by the request."""
     gc.collect()
     gc.disable()
-    # The collection, and the other twins, have left little in the processor's caches.
-    for _ in range(1 + requests // 4):
-        serve(app, environ.copy())
-    started, started_cpu = time.perf_counter(), time.thread_time()
-    for _ in range(requests):
-        serve(app, environ.copy())
-    taken, taken_cpu = time.perf_counter() - started, time.thread_time() - started_cpu
-    gc.enable()
-    return taken / requests, taken_cpu / requests
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Twin:

@@ -68,6 +68,7 @@ def hello(environ: Environ) -> str:
 
 #: What is measured. The other views are what the servers of ``tests/support`` ask an application for.
 MEASURED = {"/page": page, "/hot": hot, "/hello": hello}
+LABELS = {"/page": "page", "/hot": "hot loop", "/hello": "hello"}
 VIEWS: dict[str, Callable[[Environ], str]] = tested.VIEWS | MEASURED
 
 

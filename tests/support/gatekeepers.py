@@ -13,7 +13,6 @@ from typing import Any
 
 from stagedoor.control import ControlConnection, socket_path
 from stagedoor.ide import Ide
-
 from support import application
 from support.servers import ALLOWED, ServerProcess, is_listening
 from support.waiting import wait_for

@@ -1,0 +1,91 @@
+"""What Stagedoor costs the requests that are not debugged: ``python tests/benchmarks``. See the README."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Not this folder, whose modules have everyday names.
+sys.path[0:1] = [str(ROOT / "src"), str(ROOT / "tests")]
+# For the servers and twins that are started.
+os.environ["PYTHONPATH"] = str(ROOT / "src")
+
+from benchmarks import gatekeeper, growth, load, memory, per_request, side_by_side  # noqa: E402
+from benchmarks.measuring import machine  # noqa: E402
+from benchmarks.report import text  # noqa: E402
+
+
+def measure_per_request(*, quick: bool = False) -> dict[str, Any]:
+    return {"rows": per_request.summary(per_request.measure(5 if quick else per_request.ROUNDS))}
+
+
+def measure_gatekeeper(*, quick: bool = False) -> dict[str, Any]:
+    return {"rows": gatekeeper.summary(gatekeeper.measure(2 if quick else 50, 1 if quick else gatekeeper.SAMPLES))}
+
+
+#: What can be measured, in the order in which it is. Those that fork this process come first.
+SECTIONS = {
+    "side_by_side": side_by_side.measure,
+    "growth": growth.measure,
+    "per_request": measure_per_request,
+    "load": load.measure,
+    "memory": memory.measure,
+    "gatekeeper": measure_gatekeeper,
+}
+
+
+def run(names: list[str], *, quick: bool) -> dict[str, Any]:
+    """Measure these sections; the result is JSON-ready."""
+    result: dict[str, Any] = {"machine": machine(), "quick": quick, "sections": {}}
+    started = time.monotonic()
+    for name in names:
+        print(f"{time.monotonic() - started:4.0f} s  {name} ...", file=sys.stderr, flush=True)
+        result["sections"][name] = SECTIONS[name](quick=quick)
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="take so few samples that the figures mean little")
+    parser.add_argument(
+        "--only", action="append", choices=SECTIONS, metavar="NAME", help=f"measure only this: {', '.join(SECTIONS)}"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the table of ratios")
+    parser.add_argument(
+        "--show", type=Path, nargs="+", metavar="FILE", help="measure nothing; show what --json has written, of several Pythons say"
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    logging.basicConfig(level=logging.ERROR)
+    if options.plot is not None:
+        try:
+            from benchmarks.plot import draw
+        except ModuleNotFoundError as missing:
+            print(f'--plot needs {missing.name}: pip install -e ".[bench]"', file=sys.stderr)
+            return 2
+    if options.show:
+        results = [json.loads(file.read_text()) for file in options.show]
+    else:
+        results = [run(options.only or list(SECTIONS), quick=options.quick)]
+    print(text(results))
+    if options.json is not None:
+        options.json.write_text(json.dumps(results[0], indent=1) + "\n")
+    if options.plot is not None:
+        draw(results, options.plot)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

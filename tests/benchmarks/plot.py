@@ -1,0 +1,83 @@
+"""The table of ratios as a picture: an SVG that is the same for the same figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.ticker import NullFormatter  # noqa: E402
+
+from benchmarks.states import AGAIN, TODAY  # noqa: E402
+from benchmarks.workloads import LABELS  # noqa: E402
+
+#: Of the views; the states that people know from today are paler.
+COLOURS = {"/page": "#1f5f8b", "/hot": "#d1662a", "/hello": "#8a8f98"}
+STYLE = {
+    # Text stays text: smaller, and in the reader's own font.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "stagedoor",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+}
+
+
+def draw(results: list[dict[str, Any]], path: Path) -> None:
+    """Draw the states of one run, or of several side by side, into ``path``.
+
+    :raises ValueError: if a run has not measured them.
+    """
+    sections = [result["sections"].get("side_by_side") for result in results]
+    if not all(sections):
+        raise ValueError("Only side_by_side is drawn, and it was not measured.")
+    names = [name for name in all_states(sections) if name != AGAIN]
+    with matplotlib.rc_context(STYLE):
+        figure, panels = pyplot.subplots(
+            1, len(results), sharey=True, squeeze=False, figsize=(4.6 + 3.2 * len(results), 1.2 + 0.52 * len(names))
+        )
+        for panel, result, section in zip(panels[0], results, sections, strict=True):
+            rows = {row["state"]: row for row in section["rows"]}
+            for number, view in enumerate(LABELS):
+                places = [index + (number - 1) * 0.27 for index in range(len(names))]
+                draw_bars(panel, places, [rows.get(name, {}).get(view) for name in names], COLOURS[view], LABELS[view])
+            panel.set_title(f"Python {result['machine']['python']}", loc="left", fontweight="bold")
+            panel.set_xscale("log")
+            panel.set_xlim(0.8, 250)
+            panel.set_xticks([1, 2, 5, 10, 100], ["1x", "2x", "5x", "10x", "100x"])
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.axvline(1, color="#333333", linewidth=0.8)
+            panel.grid(axis="x", color="#dddddd", linewidth=0.6)
+            panel.set_axisbelow(True)
+            panel.tick_params(axis="y", length=0)
+        panels[0][0].set_yticks(range(len(names)), [name.replace(f"{TODAY}, ", f"{TODAY},\n") for name in names])
+        panels[0][0].invert_yaxis()
+        figure.supxlabel("time of a request that is not debugged, to the bare application's (medians and quartiles)")
+        panels[0][-1].legend(loc="upper right", frameon=False)
+        figure.tight_layout()
+        figure.savefig(path, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        pyplot.close(figure)
+
+
+def draw_bars(panel: Any, places: list[float], measured: list[Any], colour: str, label: str) -> None:
+    for place, figures in zip(places, measured, strict=True):
+        if figures is None:  # A state that this Python does not have.
+            continue
+        ratio = figures["ratio"]
+        # From 1: a bar's length is what the state costs.
+        panel.barh(place, ratio["median"] - 1, left=1, height=0.25, color=colour, label=label)
+        panel.plot([ratio["low"], ratio["high"]], [place, place], color="#222222", linewidth=0.8)
+        shown = f"{ratio['median']:.2f}" if ratio["median"] < 10 else f"{ratio['median']:.0f}"
+        panel.text(max(ratio["high"], 1) * 1.06, place, shown, va="center", fontsize=7, color="#222222")
+        label = "_nolegend_"
+
+
+def all_states(sections: list[Any]) -> list[str]:
+    """Those of any run, in their order."""
+    return list(dict.fromkeys(row["state"] for section in sorted(sections, key=lambda s: -len(s["rows"])) for row in section["rows"]))

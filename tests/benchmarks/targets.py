@@ -1,0 +1,117 @@
+"""What the costs are meant to be at most, and whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.measuring import is_noisy
+from benchmarks.states import AFTER, ATTACHED, PAUSED
+
+Sections = dict[str, Any]
+
+PAGE, HOT = "/page", "/hot"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One of the costs that matter.
+
+    :param what: the cost, for people.
+    :param limit: the most that it may be.
+    :param unit: of the limit and of what was measured; ``x`` is a ratio.
+    :param section: where it is measured.
+    :param find: gets it out of that section's result.
+    :param find_on_processor: the same by processor time, which what else runs on the machine disturbs less.
+    """
+
+    what: str
+    limit: float
+    unit: str
+    section: str
+    find: Callable[[Any], float]
+    find_on_processor: Callable[[Any], float] | None = None
+
+    def cell(self, sections: Sections) -> str:
+        """What was measured, and the verdict."""
+        if self.section not in sections:
+            return "not measured"
+        measured = self.find(sections[self.section])
+        return f"{self.shown(measured)} {self._verdict(sections, measured)}"
+
+    def shown(self, value: float) -> str:
+        return f"{value:.3g}x" if self.unit == "x" else f"{value:.3g} {self.unit}"
+
+    def _verdict(self, sections: Sections, measured: float) -> str:
+        if measured <= self.limit:
+            return "met"
+        if self.find_on_processor is not None:
+            on_processor = self.find_on_processor(sections[self.section])
+            if on_processor <= self.limit:
+                return f"met by processor time, {self.shown(on_processor)}"
+        return "missed, but too noisy to tell" if is_noisy(sections) else "MISSED"
+
+
+def per_request(*variants: str) -> Callable[[Any], float]:
+    def find(section: Any) -> float:
+        more = {row["variant"]: row["more_than_empty_ns"] for row in section["rows"]}
+        return float(max(more[variant] for variant in variants))
+
+    return find
+
+
+def state(name: str, *views: str, figure: str = "ratio") -> Callable[[Any], float]:
+    def find(section: Any) -> float:
+        (row,) = (row for row in section["rows"] if row["state"] == name)
+        return float(max(row[view][figure]["median"] for view in views))
+
+    return find
+
+
+def ratio_of(what: str, limit: float, name: str, *views: str) -> Target:
+    on_processor = state(name, *views, figure="processor_ratio")
+    return Target(what, limit, "x", "side_by_side", state(name, *views), on_processor)
+
+
+def gatekeeper(measured: str) -> Callable[[Any], float]:
+    def find(section: Any) -> float:
+        (row,) = (row for row in section["rows"] if row["measured"].startswith(measured))
+        return float(row["median"])
+
+    return find
+
+
+def p99(section: Any) -> float:
+    (row,) = (row for row in section["rows"] if row["phase"] == "during")
+    return float(row["p99_ratio"]["median"])
+
+
+TARGETS = [
+    Target("closed, more than an empty middleware", 80, "ns", "per_request", per_request("closed")),
+    Target(
+        "open, no client, 1,000 networks, more than an empty middleware",
+        500,
+        "ns",
+        "per_request",
+        per_request("open, not matching, 1,000 networks"),
+    ),
+    Target(
+        "the same, every request from another address",
+        500,
+        "ns",
+        "per_request",
+        per_request("open, every request from another address, 1,000 networks"),
+    ),
+    ratio_of("attached, not matching: page", 1.02, ATTACHED, PAGE),
+    ratio_of("attached, not matching: hot loop in the function with the breakpoint", 1.05, ATTACHED, HOT),
+    ratio_of("while matching requests are paused: page and hot loop", 1.05, PAUSED, PAGE, HOT),
+    ratio_of("after the window: page and hot loop", 1.01, AFTER, PAGE, HOT),
+    Target("p99 under load, three paused, to that before", 1.1, "x", "load", p99),
+    Target("first match of a new worker to stopped", 200, "ms", "gatekeeper", gatekeeper("first match of a new worker")),
+    Target("later matches to stopped", 5, "ms", "gatekeeper", gatekeeper("later match")),
+    Target("window's end to all closed, three paused", 300, "ms", "gatekeeper", gatekeeper("window's end to nothing")),
+    Target("memory: closed, of a worker, over bare", 3, "MiB", "memory", lambda section: float(section["more_mib"])),
+    Target("memory: after a window, over before", 12, "MiB", "gatekeeper", gatekeeper("worker over bare, after")),
+    Target("memory: growth for each further window", 0.1, "MiB", "gatekeeper", gatekeeper("worker, growth per window")),
+]
