@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,7 @@ def importing_pydevd_changes_no_thread_and_no_trace_function() -> None:
     assert sys.gettrace() is None
     assert threading.gettrace() is None
     assert _thread.start_new_thread.__module__ == "_thread"
+    assert threading.enumerate.__code__.co_filename == threading.__file__
     assert os.fork.__module__ == "posix"
 
 
@@ -418,6 +420,13 @@ def the_connection_is_that_of_the_reader_and_the_writer() -> None:
     assert not event.is_set()
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @fact
 def stopping_in_the_right_order_leaves_nothing_and_debugpy_starts_again() -> None:
     import socket
@@ -438,7 +447,8 @@ def stopping_in_the_right_order_leaves_nothing_and_debugpy_starts_again() -> Non
             if getattr(thread, "is_pydev_daemon_thread", False):
                 thread.join(5)
         assert threads_of_debugger() == []
-        assert pydevd.get_global_debugger() is None
+        # Its reader and its check for life may still be about to say so.
+        wait_until(lambda: pydevd.get_global_debugger() is None)
         for process in processes_with(token):
             os.kill(process, 15)
         debugpy.listen(("127.0.0.1", 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Session:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._patience = threading.Timer(30, self._process.kill)
+        self._patience.start()
 
     def step(self, name: str) -> dict[str, Any]:
         """Wait for the next step, which has to be ``name``."""
@@ -51,6 +54,7 @@ class Session:
         return self._process.wait(10)
 
     def stop(self) -> None:
+        self._patience.cancel()
         self._process.kill()
         self._process.communicate()
 

@@ -730,17 +730,19 @@ class _Internals:
 
 
 def _import_quietly(name: str) -> Any:
-    """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251)."""
-    variable = "PYDEVD_DISABLE_FILE_VALIDATION"
-    before = os.environ.get(variable)
-    os.environ[variable] = "1"
+    """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251), and without
+    what it leaves in the environment for the application's children.
+    """
+    before = dict(os.environ)
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     try:
         return importlib.import_module(name)
     finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
+        for variable in [each for each in os.environ if each.startswith("PYDEVD_")]:
+            if variable in before:
+                os.environ[variable] = before[variable]
+            else:
+                del os.environ[variable]
 
 
 def _shut_down(owner: Any, how: int) -> None:

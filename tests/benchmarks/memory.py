@@ -1,13 +1,14 @@
-"""Resident memory of a worker with the closed middleware, over that of one that serves the bare application."""
+"""Resident memory of a worker: of the bare application, with the closed middleware, and after a window."""
 
 from __future__ import annotations
 
 import statistics
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from benchmarks.gatekeeper import resident
-from benchmarks.load import server
-from benchmarks.workloads import MEASURED
+from benchmarks.gatekeeper import milliseconds_to_stop, resident
+from support.gatekeepers import GatedServer
 
 SAMPLES, REQUESTS = 5, 50
 
@@ -15,18 +16,28 @@ SAMPLES, REQUESTS = 5, 50
 def measure(*, quick: bool = False) -> dict[str, Any]:
     """MiB: medians of several workers of each kind, each of which has served the same requests."""
     samples = 1 if quick else SAMPLES
-    bare = [worker(STAGEDOOR_TESTS_BARE="1") for _ in range(samples)]
-    closed = [worker() for _ in range(samples)]
+    bare = statistics.median(worker(STAGEDOOR_TESTS_BARE="1")[0] for _ in range(samples))
+    closed, after = (statistics.median(column) for column in zip(*(worker() for _ in range(samples)), strict=True))
     return {
-        "bare_mib": round(statistics.median(bare), 2),
-        "closed_mib": round(statistics.median(closed), 2),
-        "more_mib": round(statistics.median(closed) - statistics.median(bare), 2),
+        "bare_mib": round(bare, 2),
+        "closed_more_mib": round(closed - bare, 2),
+        "after_more_mib": round(after - bare, 2),
     }
 
 
-def worker(**environ: str) -> float:
-    with server(workers=1, threads=8, **environ) as target:
-        for _ in range(REQUESTS):
-            for view in MEASURED:
-                target.get(view)
-        return resident(target.report()["pid"])
+def worker(**environ: str) -> tuple[float, float]:
+    """A new worker's memory while closed, and after a window with a pause if it has Stagedoor around it."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = GatedServer(Path(folder), "gunicorn", options="workers=1 threads=8", **environ)
+        try:
+            for _ in range(REQUESTS):
+                server.get("/view?warm")
+            pid = server.report()["pid"]
+            closed = resident(pid)
+            if not environ:
+                milliseconds_to_stop(server, server.ready("view"))
+                server.switch.close()
+                server.wait_until_gone(timeout=5)
+            return closed, resident(pid)
+        finally:
+            server.stop()

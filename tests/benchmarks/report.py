@@ -91,8 +91,12 @@ def gatekeeper(section: Any) -> str:
 
 
 def memory(section: Any) -> str:
-    row = [f"{section[name]:.2f}" for name in ("bare_mib", "closed_mib", "more_mib")]
-    return f"## Memory of a worker, MiB\n\n{table(['', 'bare', 'closed', 'more'], [['resident', *row]])}"
+    rows = [
+        ["bare application", f"{section['bare_mib']:.1f}"],
+        ["closed, more than bare", f"{section['closed_more_mib']:.1f}"],
+        ["after a window, more than bare", f"{section['after_more_mib']:.1f}"],
+    ]
+    return f"## Memory of a worker\n\n{table(['resident', 'MiB'], rows)}"
 
 
 def targets(results: list[Result]) -> str:

@@ -29,6 +29,7 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
                 "seconds": Figure.of(seconds).fields(),
                 "ratio": Figure.of(ratios(seconds, bare)).fields(),
                 "processor_ratio": Figure.of(ratios(on_processor, bare_on_processor)).fields(),
+                "runs": [float(f"{one:.5g}") for one in seconds],
             }
         rows.append(row)
     return {

@@ -21,7 +21,8 @@ from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
 
 BARE, AGAIN = "bare application", "bare application, again"
-ATTACHED, PAUSED, AFTER = "attached, not matching", "while matching requests are paused", "after the window"
+CLOSED, OPEN = "Stagedoor closed", "Stagedoor open, no client"
+ATTACHED, PAUSED, AFTER = "Stagedoor, client attached", "Stagedoor, requests paused", "Stagedoor, after the window"
 TODAY = "debugpy.listen at start-up"
 
 #: Breakpoints as people set them who have every request traced: they stop for their own address.
@@ -124,8 +125,8 @@ STATES = [
     State(BARE, bare),
     State(AGAIN, bare),
     State("empty middleware", lambda app, port: EmptyMiddleware(app)),
-    State("closed", door),
-    State("open, no client, not matching", door, open_window),
+    State(CLOSED, door),
+    State(OPEN, door, open_window),
     State(ATTACHED, door, attach),
     State(PAUSED, door, pause),
     State(AFTER, door, close),

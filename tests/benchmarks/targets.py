@@ -111,7 +111,7 @@ TARGETS = [
     Target("first match of a new worker to stopped", 200, "ms", "gatekeeper", gatekeeper("first match of a new worker")),
     Target("later matches to stopped", 5, "ms", "gatekeeper", gatekeeper("later match")),
     Target("window's end to all closed, three paused", 300, "ms", "gatekeeper", gatekeeper("window's end to nothing")),
-    Target("memory: closed, of a worker, over bare", 3, "MiB", "memory", lambda section: float(section["more_mib"])),
-    Target("memory: after a window, over before", 12, "MiB", "gatekeeper", gatekeeper("worker over bare, after")),
-    Target("memory: growth for each further window", 0.1, "MiB", "gatekeeper", gatekeeper("worker, growth per window")),
+    Target("memory of a worker: closed, over bare", 3, "MiB", "memory", lambda found: float(found["closed_more_mib"])),
+    Target("memory of a worker: after a window, over bare", 12, "MiB", "memory", lambda found: float(found["after_more_mib"])),
+    Target("memory of a worker: growth for each further window", 0.1, "MiB", "gatekeeper", gatekeeper("worker, growth per window")),
 ]

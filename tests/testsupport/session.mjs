@@ -27,7 +27,7 @@ function tell(step, fields = {}) {
   console.log(JSON.stringify({ step, ...fields }));
 }
 
-async function attached(configuration) {
+async function attached(configuration, expectsStop = false) {
   const client = new Client("", "", "debugpy");
   client.defaultTimeout = 10000;
   await client.start(Number(port));
@@ -45,9 +45,11 @@ async function attached(configuration) {
     source: { path: file },
     breakpoints: [{ line: Number(line) }],
   });
+  // Listened for from before it can come: the client forgets events that nobody waits for.
+  const stopped = expectsStop && client.assertStoppedLocation("breakpoint", { path: file, line: Number(line) });
   await client.configurationDoneRequest();
   await attach;
-  return { client, capabilities, breakpoints: body.breakpoints };
+  return { client, capabilities, breakpoints: body.breakpoints, stopped };
 }
 
 const root = await attached({ connect: { host: "127.0.0.1", port: Number(port) }, stagedoorToken: token });
@@ -55,10 +57,10 @@ const asked = new Promise((resolve) => root.client.once("startDebugging", resolv
 tell("attached", { filters: root.capabilities.exceptionBreakpointFilters.map((filter) => filter.label) });
 
 const { configuration, request } = await asked;
-const child = await attached(configuration);
+const child = await attached(configuration, true);
 tell("opened", { request, name: configuration.name, verified: child.breakpoints[0].verified });
 
-const stopped = await child.client.assertStoppedLocation("breakpoint", { path: file, line: Number(line) });
+const stopped = await child.stopped;
 const frame = stopped.body.stackFrames[0];
 const { body: scopes } = await child.client.scopesRequest({ frameId: frame.id });
 const { variablesReference } = scopes.scopes.find((scope) => scope.name === "Locals");
