@@ -94,18 +94,8 @@ def test_a_worker_that_loses_its_debugger_brings_a_new_one(serve_gated: ServeGat
 
 
 def test_a_process_with_more_than_1024_open_files_is_debugged(serve_gated: ServeGated) -> None:
-    server = serve_gated("gunicorn", "workers=1 threads=4")
-    ide = server.ready("view")
-    paused = server.start_get("/view?mine", ALLOWED)
-    stop = ide.stopped()
-    for expression in (
-        "__import__('resource').setrlimit(__import__('resource').RLIMIT_NOFILE, (4096, 4096))",
-        "globals().update(kept=[os.open('/dev/null', os.O_RDONLY) for _ in range(1100)])",
-    ):
-        stop.session.evaluate(expression, stop.frame()["id"])
-    server.switch.close()
-    assert paused.answer().body == "total 7 for mine"
-    server.wait_until_gone()
+    # Not waitress, which can't have so many itself.
+    server = serve_gated("gunicorn", "workers=1 threads=4", app="support.crowded:application")
     pause_and_resume(server)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def test_promise_1_only_matching_requests_are_debugged(serve: Serve, tmp_path: P
         assert server.get(f"/view?{number}", OTHER).seconds < 1
 
 
+def test_promise_1_over_ipv6(serve: Serve) -> None:
+    server = serve("werkzeug", host="::1", STAGEDOOR_ALLOW="2001:db8::/32, ::1")
+    client = server.armed("view")
+    paused = server.start_get("/view?mine")
+    client.resume(client.stopped()["threadId"])
+    assert paused.answer().body == "total 7 for mine"
+
+
+def test_promise_1_over_ipv6_an_address_that_is_not_allowed(serve: Serve) -> None:
+    server = serve("werkzeug", host="::1", STAGEDOOR_ALLOW="2001:db8::/32, ::2")
+    server.open()
+    wait_for(lambda: server.get("/hello").body and "::1 is not on the allowlist" in server.log, "the refusal")
+    assert "Stagedoor" not in server.get("/hello").headers
+    assert not is_listening(server.debug_port)
+
+
 def test_promise_2_the_debug_port_is_gated_and_on_loopback_only(serve: Serve) -> None:
     server = serve()
     assert not is_listening(server.debug_port)
@@ -112,16 +129,19 @@ def test_promise_3_it_ends_by_itself(serve: Serve, server_name: str, how: str) -
     server = serve(server_name)
     for _ in range(2):
         client = server.armed("view")
-        paused = server.start_get("/view?mine", ALLOWED)
-        client.stopped()
+        paused = [server.start_get(f"/view?{number}", ALLOWED) for number in range(3)]
+        for _ in paused:
+            client.stopped()
         # No request arrives from here on: the end comes by itself, and the client keeps its socket open.
         if how == "close":
             server.switch.close()
         else:
             server.switch.open(timedelta(seconds=1), opened_by="the tests")
-        assert paused.answer(timeout=2.5).body == "total 7 for mine"
+        ended = time.monotonic() + (0 if how == "close" else 1)
+        assert [each.answer(3).body for each in paused] == [f"total 7 for {number}" for number in range(3)]
         client.wait_closed(1)
         wait_until_gone(server)
+        assert time.monotonic() - ended < 1.5, "promised is one second; half of one is for a machine that is busy"
         after = wait_for(
             lambda: (
                 not server.debugger_threads()
@@ -132,6 +152,7 @@ def test_promise_3_it_ends_by_itself(serve: Serve, server_name: str, how: str) -
         )
         assert after["start_new_thread"] == "_thread"
         assert after["tool"] is None
+        assert after["local_events"] == 0
         assert after["trace"] == after["threading_trace"] == "None"
         assert after["breakpointhook"]
         assert not after["children"]
@@ -152,17 +173,79 @@ def test_promise_4_closed_means_absent(serve: Serve) -> None:
     assert len(closed["sockets"]) == len(untouched["sockets"])
 
 
-def test_promise_5_it_fails_closed_and_says_why(serve: Serve) -> None:
-    server = serve()
+@pytest.mark.parametrize(
+    ("environ", "headers", "source", "words"),
+    [
+        pytest.param({}, {}, OTHER, [OTHER, f"allowed: {ALLOWED}"], id="an address that is not allowed"),
+        pytest.param(
+            {},
+            {"X-Forwarded-For": ALLOWED},
+            ALLOWED,
+            ["X-Forwarded-For", "ProxyFix(app.wsgi_app, x_for=1)"],
+            id="a forwarding header that no ProxyFix has handled",
+        ),
+        pytest.param(
+            {"STAGEDOOR_TESTS_PROXY_FIX": "2"},
+            {"X-Forwarded-For": ALLOWED},
+            ALLOWED,
+            ["X-Forwarded-For", "x_for must equal the number of proxies"],
+            id="a forwarding header that is too short for ProxyFix",
+        ),
+        pytest.param(
+            {"STAGEDOOR_TESTS_PROXY_FIX": "1"},
+            {"X-Forwarded-For": "203.0.113.9"},
+            ALLOWED,
+            ["203.0.113.9 is not on the allowlist"],
+            id="a visitor behind a proxy that is on the allowlist",
+        ),
+        pytest.param(
+            {"STAGEDOOR_REQUIRE_TOKEN": "yes"}, {}, ALLOWED, ["presented no token"], id="an address without the token"
+        ),
+    ],
+)
+def test_promise_5_it_fails_closed_and_says_why(
+    serve: Serve, environ: dict[str, str], headers: dict[str, str], source: str, words: list[str]
+) -> None:
+    server = serve(**environ)
     server.open()
+    wait_for(
+        lambda: server.get("/hello", source, headers).status == 200 and all(word in server.log for word in words),
+        "the log to say who was refused and why",
+    )
+    answer = server.get("/view?x", source, headers)
+    assert (answer.status, answer.body) == (200, "total 7 for x")
+    assert "Stagedoor" not in answer.headers
+    assert not is_listening(server.debug_port)
+
+
+def test_promise_5_a_switch_that_cant_be_read(serve: Serve) -> None:
+    server = serve()
+    server.armed("view")
     path = server.switch.path
     path.write_text("{ half a wind")
-    server.get("/hello", ALLOWED)
     wait_for(lambda: str(path) in server.log, "the log to name the switch")
     answer = server.get("/view?x", ALLOWED)
     assert (answer.status, answer.body) == (200, "total 7 for x")
     assert "Stagedoor" not in answer.headers
-    assert not is_listening(server.debug_port)
+    wait_until_gone(server)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("STAGEDOOR_ALLOW", "10.0.0.0/8 localhost", "has a host name in it"),
+        ("STAGEDOOR_BIND", "0.0.0.0:5678", "is not a port on a loopback address"),
+        ("STAGEDOOR_MAX_WINDOW", "90", "has no unit"),
+        ("STAGEDOOR_DEBUGGER", "pdb", "is not one of its values"),
+    ],
+)
+def test_promise_5_bad_configuration_is_named_at_construction(
+    serve: Serve, variable: str, value: str, words: str
+) -> None:
+    with pytest.raises(AssertionError, match="the server ended at once") as failure:
+        serve(**{variable: value})
+    assert words in str(failure.value)
+    assert variable.removeprefix("STAGEDOOR_").lower() in str(failure.value).lower()
 
 
 @pytest.mark.parametrize("server_name", SERVERS)

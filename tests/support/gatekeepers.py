@@ -39,7 +39,7 @@ class GatedServer(ServerProcess):
 
     @property
     def control_path(self) -> Path:
-        return socket_path(self.runtime / "stagedoor", f"127.0.0.1:{self.debug_port}", self.switch.name)
+        return socket_path(self.runtime / "stagedoor", f"{self.debug_host}:{self.debug_port}", self.switch.name)
 
     def status(self) -> dict[str, Any]:
         """What the gatekeeper tells of itself."""

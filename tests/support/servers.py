@@ -75,6 +75,9 @@ class Pending:
 class ServerProcess:
     """One server with the test application behind Stagedoor."""
 
+    #: Where the debug port is.
+    debug_host = "127.0.0.1"
+
     def __init__(
         self,
         folder: Path,
@@ -94,7 +97,7 @@ class ServerProcess:
             "STAGEDOOR_ALLOW": ALLOWED,
             "STAGEDOOR_SWITCH": str(folder / "switch" / "window.json"),
             "STAGEDOOR_DEBUGGER": "listen",
-            "STAGEDOOR_BIND": f"127.0.0.1:{self.debug_port}",
+            "STAGEDOOR_BIND": f"{self.debug_host}:{self.debug_port}",
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -16,6 +16,8 @@ from .process import Gatekeeper
 
 def main() -> int:
     """Open the ports, say ``ready`` on standard output, detach, and serve until the window's end."""
+    # A worker's thread may have blocked all signals, as uWSGI's do, and a mask is inherited.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
         gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.read()))
         gatekeeper.listen()
