@@ -1,6 +1,6 @@
 """A Bottle application: Bottle tells the server of an error with its 500 page, so the middleware is all that it takes.
 
-    STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 bottle_app:application
+STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 bottle_app:application
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A Falcon application: Falcon makes a response of every error, and tells its error reporter.
 
-    STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 falcon_app:application
+STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 falcon_app:application
 """
 
 from __future__ import annotations

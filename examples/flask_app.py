@@ -1,7 +1,7 @@
 """A Flask shop that can be debugged on a staging server.
 
-    STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 flask_app:app
-    FLASK_APP=flask_app flask stagedoor open --for 30m
+STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 flask_app:app
+FLASK_APP=flask_app flask stagedoor open --for 30m
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A Pyramid application with an exception view. Without one, errors come out of it and the middleware is all it takes.
 
-    STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 pyramid_app:application
+STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 pyramid_app:application
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A plain Werkzeug application: errors come out of it, so the middleware is all that it takes.
 
-    STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 werkzeug_app:application
+STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 werkzeug_app:application
 """
 
 from __future__ import annotations

@@ -125,5 +125,3 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     assert [record.getMessage() for record in caplog.records] == [
         "failed: break_on failed with LookupError: no such tenant. It stops no request."
     ]
-
-

@@ -1,4 +1,4 @@
-"""What tracing.py believes of debugpy and pydevd, asked of the real ones: a release that changes it fails here, by name.
+"""What the tracing believes of debugpy and pydevd, asked of the real ones: a release that changes it fails here, by name.
 
 What a whole request shows is in test_tracing.py and test_listen.py; here are the parts on which that rests. All facts
 are established in one process of their own, in which nothing of Stagedoor is imported.
@@ -314,7 +314,7 @@ def whether_a_thread_is_traced_is_a_flag_that_can_be_put_in_its_place() -> None:
 
 @fact
 def a_thread_is_traced_by_default() -> None:
-    """The reason for putting another flag in its place; if it is false one day, tracing.py can be simpler."""
+    """The reason for putting another flag in its place; if it is false one day, the tracing can be simpler."""
     if not MONITORING:
         return
     seen: list[bool] = []
@@ -484,7 +484,7 @@ def established() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FACTS)
 def test_fact(established: dict[str, str], name: str) -> None:
-    assert not established[name], f"debugpy is not as tracing.py believes it to be:\n{established[name]}"
+    assert not established[name], f"debugpy is not as the tracing believes it to be:\n{established[name]}"
 
 
 def test_nothing_of_stagedoor_takes_part() -> None:

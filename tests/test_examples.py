@@ -57,11 +57,16 @@ def shop_behind_nginx(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
     if NGINX is None:
         pytest.skip("nginx is not installed")
     port, site = free_port(), (EXAMPLES / "nginx.conf").read_text()
-    for shown, real in (("listen 80;", f"listen 127.0.0.1:{port};"), ("server app:8000;", f"server 127.0.0.1:{shop.port};")):
+    for shown, real in (
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("server app:8000;", f"server 127.0.0.1:{shop.port};"),
+    ):
         assert site.count(shown) == 1
         site = site.replace(shown, real)
     (tmp_path / "site.conf").write_text(site)
-    places = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    places = " ".join(
+        f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     main = tmp_path / "nginx.conf"
     main.write_text(
         f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; events {{}}\n"
@@ -112,7 +117,11 @@ def test_behind_nginx_the_visitors_address_decides(shop_behind_nginx: Shop) -> N
 def unit_lines() -> list[tuple[str, str]]:
     """The settings of the systemd unit, in order; a name can come again."""
     lines = (EXAMPLES / "stagedoor.service").read_text().splitlines()
-    return [(name, value) for name, separator, value in (line.partition("=") for line in lines) if separator and name[0] != "#"]
+    return [
+        (name, value)
+        for name, separator, value in (line.partition("=") for line in lines)
+        if separator and name[0] != "#"
+    ]
 
 
 def unit_environment() -> dict[str, str]:

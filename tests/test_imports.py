@@ -104,7 +104,9 @@ def imports(name: str) -> Iterator[str]:
                 inner = f"{source}.{alias.name}"
                 yield inner if inner.removeprefix("stagedoor.") in MODULES else source
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_import_quietly")):
-            yield from (each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+            yield from (
+                each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            )
 
 
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -139,7 +141,7 @@ def test_the_outside_world_has_one_importer_each(name: str) -> None:
     for module in imports(name):
         package = module.split(".")[0]
         if package.startswith(PYDEVD):
-            assert name == "tracing", f"{name} imports {module}"
+            assert name == "tracing.internals", f"{name} imports {module}"
         elif not is_ours(module) and package not in sys.stdlib_module_names:
             allowed = OUTSIDE.get(package, set())
             assert any(name == each or name.startswith(f"{each}.") for each in allowed), f"{name} imports {module}"
@@ -158,7 +160,7 @@ def test_nothing_imports_what_stands_on_top(top: str) -> None:
 
 def test_the_test_itself_sees_imports_within_functions_and_through_importlib() -> None:
     assert "werkzeug.http" in imports("visit")
-    assert "pydevd" in imports("tracing")
+    assert "pydevd" in imports("tracing.internals")
     assert not [each for each in imports("middleware") if each.startswith("_typeshed")]
 
 

@@ -236,9 +236,9 @@ def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
     monkeypatch.setattr(stage.door._debugger, "_listen", slow)
     stage.open()
     first = [worker.start_get("/view?mine") for worker in stage.workers]
-    assert all(
-        'busy; reason="the debugger has not started yet"' in str(each.result(2).header) for each in first
-    ), "all of them wait at the same time"
+    assert all('busy; reason="the debugger has not started yet"' in str(each.result(2).header) for each in first), (
+        "all of them wait at the same time"
+    )
     assert stage.workers[0].get("/view?mine", timeout=0.25).text == "total 7 for mine"
     # The window ends and the next one begins, all before the first debugger has started.
     stage.door.settings.switch.close()
@@ -284,9 +284,7 @@ def test_ipv6_loopback() -> None:
         stage.stop()
 
 
-def test_a_second_door_in_the_process_is_told_that_there_is_one(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_second_door_in_the_process_is_told_that_there_is_one(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     second = Stage()
     try:
         client = stage.armed("view")
@@ -400,4 +398,3 @@ def test_green_threads_are_refused(serve: Serve, library: str) -> None:
     assert answer.body == "total 7 for x"
     assert f"{library} has patched this process" in answer.headers["Stagedoor"]
     assert not server.report()["debugger_loaded"]
-

@@ -340,9 +340,7 @@ def test_promise_6_a_server_sees_what_it_would_see_without_the_middleware(
         assert seen.announced is None
     elif expected.takes_headers:
         state = "attached" if stage.clients else "waiting"
-        assert re.fullmatch(
-            rf"open; until=\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ; client={state}", str(seen.announced)
-        )
+        assert re.fullmatch(rf"open; until=\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ; client={state}", str(seen.announced))
     assert not stage.door._visits.traced, "the request is over"
 
 
@@ -542,9 +540,7 @@ def test_a_reason_cant_break_out_of_its_header(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_flood_of_strangers_writes_a_few_lines_and_hides_no_other_refusal(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    door = StageDoor(
-        plain, allow=ALLOWED, switch="memory", require_token=True, debugger="listen", bind="127.0.0.1:1"
-    )
+    door = StageDoor(plain, allow=ALLOWED, switch="memory", require_token=True, debugger="listen", bind="127.0.0.1:1")
     door.open(timedelta(minutes=5))
     for number in range(2000):
         assert not matches(door, f"10.0.{number >> 8}.{number & 255}")

@@ -168,9 +168,13 @@ def test_promise_4_closed_means_absent(serve: Serve) -> None:
     untouched = bare.report()
     assert not closed["debugpy_loaded"]
     assert not closed["debugger_loaded"]
-    for what in ("threads", "os_threads", "children", "descriptors"):
+    for what in ("threads", "os_threads", "children"):
         assert closed[what] == untouched[what], what
-    assert len(closed["sockets"]) == len(untouched["sockets"])
+    # A connection of a request that is just over may still count.
+    wait_for(
+        lambda: server.report()["descriptors"] == bare.report()["descriptors"],
+        "the application to own as many descriptors as without Stagedoor",
+    )
 
 
 @pytest.mark.parametrize(

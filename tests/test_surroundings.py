@@ -168,9 +168,7 @@ def test_an_application_that_fails_when_it_is_looked_at_does_no_harm() -> None:
 def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: ServeGated) -> None:
     server = serve_gated("waitress", app="support.flask_site:app", STAGEDOOR_TESTS_PLAIN="1", WERKZEUG_RUN_MAIN="true")
     server.open()
-    wait_for(
-        lambda: server.get("/pid", ALLOWED) and os.path.exists(server.control_path), "the gatekeeper to listen"
-    )
+    wait_for(lambda: server.get("/pid", ALLOWED) and os.path.exists(server.control_path), "the gatekeeper to listen")
     ide = server.ide()
     for _ in range(3):
         server.get("/hello", ALLOWED)

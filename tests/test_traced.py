@@ -54,9 +54,7 @@ def ide(site: Site) -> Ide:
         pytest.param("/named-view", ALLOWED, "named view", "GET /named-view", id="a named part of a matching request"),
     ],
 )
-def test_it_is_debugged_under_its_name(
-    site: Site, ide: Ide, path: str, source: str, stop: str, thread: str
-) -> None:
+def test_it_is_debugged_under_its_name(site: Site, ide: Ide, path: str, source: str, stop: str, thread: str) -> None:
     pending = site.start_get(path, source)
     found = ide.stopped()
     assert found.frame()["line"] == site.line(stop)

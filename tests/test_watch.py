@@ -215,7 +215,9 @@ def test_trouble_closes_the_window_and_is_recorded_once(
         scene.pass_a_look()
         assert not scene.is_open()
     assert [record.getMessage() for record in caplog.records if words in record.getMessage()] == [
-        record.getMessage() for record in caplog.records if record.event == "untrusted"  # type: ignore[attr-defined]
+        record.getMessage()
+        for record in caplog.records
+        if record.event == "untrusted"  # type: ignore[attr-defined]
     ]
     assert caplog.text.count(words) == 1
     # When it is over, the window is believed again; when it comes back, that is news.
@@ -269,9 +271,7 @@ def test_no_record_holds_the_token(scene: Scene, caplog: pytest.LogCaptureFixtur
 
 
 def test_a_window_that_is_too_long_for_the_switch_is_not_believed(scene: Scene) -> None:
-    window = new_window(
-        timedelta(hours=7), opened_by="alice@staging", max_window=timedelta(hours=8), clock=scene.clock
-    )
+    window = new_window(timedelta(hours=7), opened_by="alice@staging", max_window=timedelta(hours=8), clock=scene.clock)
     scene.switch.read = lambda: window  # type: ignore[method-assign]
     scene.pass_a_look()
     assert scene.is_open(), "the watch itself has no opinion on lengths: that is the switch's"

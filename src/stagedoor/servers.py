@@ -90,9 +90,7 @@ def _server_of(frame: FrameType) -> Server | None:
 def _uwsgi(options: dict[str, str]) -> Server:
     warning = None
     if "harakiri" in options:
-        warning = (
-            f"uWSGI kills a worker whose request takes longer than {options['harakiri']} s (harakiri), a paused one too."
-        )
+        warning = f"uWSGI kills a worker whose request takes longer than {options['harakiri']} s (harakiri), a paused one too."
     return Server(int(options.get("threads", 1)), warning=warning)
 
 

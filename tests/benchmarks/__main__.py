@@ -62,7 +62,9 @@ def arguments() -> argparse.Namespace:
         "--only", action="append", choices=SECTIONS, metavar="NAME", help=f"measure only this: {', '.join(SECTIONS)}"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
-    parser.add_argument("--pyperf", type=Path, metavar="FILE", help="write every run of side_by_side as a suite of pyperf's")
+    parser.add_argument(
+        "--pyperf", type=Path, metavar="FILE", help="write every run of side_by_side as a suite of pyperf's"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the table of ratios")
     parser.add_argument(
         "--show", type=Path, nargs="+", metavar="FILE", help="measure nothing; show what --json has written, of several Pythons say"

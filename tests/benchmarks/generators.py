@@ -51,7 +51,9 @@ class Wrk:
         pass
 
     def run(self, seconds: float) -> Load:
-        said = subprocess.run([*self._command, f"{max(1, round(seconds))}s"], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [*self._command, f"{max(1, round(seconds))}s"], capture_output=True, text=True, check=True
+        )
         if "Non-2xx" in said.stdout or "Socket errors" in said.stdout:
             raise RuntimeError(f"Requests have failed under load: {said.stdout}")
         throughput = re.search(r"Requests/sec:\s+([\d.]+)", said.stdout)

@@ -9,12 +9,12 @@ import matplotlib
 
 matplotlib.use("svg")
 
-from matplotlib import pyplot  # noqa: E402
-from matplotlib.ticker import NullLocator  # noqa: E402
+from matplotlib import pyplot
+from matplotlib.ticker import NullLocator
 
-from benchmarks.states import AFTER, AGAIN, ATTACHED, BARE, CLOSED, OPEN, PAUSED, TODAY  # noqa: E402
-from benchmarks.table import seconds  # noqa: E402
-from benchmarks.workloads import LABELS  # noqa: E402
+from benchmarks.states import AFTER, AGAIN, ATTACHED, BARE, CLOSED, OPEN, PAUSED, TODAY
+from benchmarks.table import seconds
+from benchmarks.workloads import LABELS
 
 OURS = (CLOSED, OPEN, ATTACHED, PAUSED, AFTER)
 COLOURS = {"/page": "#1f5f8b", "/hot": "#d1662a", "/hello": "#8a8f98"}
@@ -47,7 +47,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
             for number, view in enumerate(LABELS):
                 places = [index + (number - 1) * 0.27 for index in range(len(names))]
                 draw_bars(panel, places, [rows.get(name, {}).get(view) for name in names], COLOURS[view], LABELS[view])
-            bare = ", ".join(f"{label} {seconds(rows[BARE][view]['seconds']['median'])}" for view, label in LABELS.items())
+            bare = ", ".join(
+                f"{label} {seconds(rows[BARE][view]['seconds']['median'])}" for view, label in LABELS.items()
+            )
             panel.set_title(f"Python {result['machine']['python']}\n", loc="left", fontweight="bold")
             panel.text(0, 1.01, f"bare: {bare}", transform=panel.transAxes, fontsize=7, color="#555555")
             dress(panel, [index for index, name in enumerate(names) if name in OURS])

@@ -35,7 +35,9 @@ def noise(result: Result) -> str:
         control = ", ".join(f"{label} {section['control'][view]:.3f}" for view, label in LABELS.items())
         said += f"\nSpread of the bare application's own runs: {spread}. Its ratio to itself: {control}."
     if is_noisy(result["sections"]):
-        said += f"\nTOO NOISY: above a spread of {NOISY:.0%} this machine did too much else. Run it again when it is quiet."
+        said += (
+            f"\nTOO NOISY: above a spread of {NOISY:.0%} this machine did too much else. Run it again when it is quiet."
+        )
     return said
 
 

@@ -112,10 +112,24 @@ TARGETS = [
     ratio_of("while matching requests are paused: page and hot loop", 1.05, PAUSED, PAGE, HOT),
     ratio_of("after the window: page and hot loop", 1.01, AFTER, PAGE, HOT),
     Target("p99 under load, three paused, to that before", 1.1, "x", "load", p99),
-    Target("first match of a new worker to stopped", 200, "ms", "gatekeeper", gatekeeper("first match of a new worker")),
+    Target(
+        "first match of a new worker to stopped", 200, "ms", "gatekeeper", gatekeeper("first match of a new worker")
+    ),
     Target("later matches to stopped", 5, "ms", "gatekeeper", gatekeeper("later match")),
     Target("window's end to all closed, three paused", 300, "ms", "gatekeeper", gatekeeper("window's end to nothing")),
     Target("memory of a worker: closed, over bare", 3, "MiB", "memory", lambda found: float(found["closed_more_mib"])),
-    Target("memory of a worker: after a window, over bare", 12, "MiB", "memory", lambda found: float(found["after_more_mib"])),
-    Target("memory of a worker: growth for each further window", 0.1, "MiB", "gatekeeper", gatekeeper("worker, growth per window")),
+    Target(
+        "memory of a worker: after a window, over bare",
+        12,
+        "MiB",
+        "memory",
+        lambda found: float(found["after_more_mib"]),
+    ),
+    Target(
+        "memory of a worker: growth for each further window",
+        0.1,
+        "MiB",
+        "gatekeeper",
+        gatekeeper("worker, growth per window"),
+    ),
 ]

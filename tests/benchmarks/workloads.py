@@ -18,7 +18,9 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 LINES = 60
 TURNS = 20_000
-ORDER = json.dumps([{"name": f"article {number}", "cents": 95 + number, "count": 1 + number % 5} for number in range(LINES)])
+ORDER = json.dumps(
+    [{"name": f"article {number}", "cents": 95 + number, "count": 1 + number % 5} for number in range(LINES)]
+)
 TEMPLATE = jinja2.Environment(autoescape=True).from_string(
     """<!doctype html><title>{{ title }}</title><table>
 {% for row in rows %}<tr><td>{{ row.name }}<td>{{ row.count }}<td>{{ row.net }}<td>{{ row.gross }}

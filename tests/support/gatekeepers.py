@@ -126,7 +126,9 @@ class GatedServer(ServerProcess):
     def wait_until_no_thread(self) -> None:
         """Wait until no worker has a thread of the debugger's or of Stagedoor's."""
         wait_for(
-            lambda: not any(self.debugger_threads() for _ in range(4 * self.workers)), "the threads to be gone", timeout=2
+            lambda: not any(self.debugger_threads() for _ in range(4 * self.workers)),
+            "the threads to be gone",
+            timeout=2,
         )
 
     def stop(self) -> None:

@@ -117,9 +117,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _named(
-    error: ConfigurationError, configured: Mapping[str, Any], keywords: Mapping[str, Any]
-) -> ConfigurationError:
+def _named(error: ConfigurationError, configured: Mapping[str, Any], keywords: Mapping[str, Any]) -> ConfigurationError:
     if error.name in configured and keywords.get(error.name) is None:
         return ConfigurationError(PREFIX + error.name.upper(), error.value, error.problem, error.remedy)
     return error

@@ -1,0 +1,265 @@
+"""debugpy's and pydevd's internals that Stagedoor relies on, all in one place, and what is done with them."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from stagedoor.errors import DebuggerError
+
+from .guarded import guarded_debugger_class
+
+if TYPE_CHECKING:
+    from .session import Tracing
+
+#: The folder of the whole package, which the developer never steps into.
+_OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+#: The commands of :class:`PyDevdAPI` that :meth:`Internals.restrict_commands` replaces.
+_RESTRICTED = ("request_terminate_process", "list_threads", "request_resume_thread")
+
+
+class Internals:
+    """Every name of debugpy's and pydevd's internals that Stagedoor relies on, looked up in one place.
+
+    :raises DebuggerError: if this release of debugpy lacks one of them.
+    """
+
+    def __init__(self) -> None:
+        import debugpy
+
+        self.debugpy = debugpy
+        version = getattr(debugpy, "__version__", "unknown")
+        try:
+            # Puts pydevd on sys.path; `import pydevd` works only after it.
+            self.api: Any = _import_quietly("debugpy.server.api")
+            self.pydevd: Any = importlib.import_module("pydevd")
+            constants = importlib.import_module("_pydevd_bundle.pydevd_constants")
+            self.uses_monitoring: bool = constants.PYDEVD_USE_SYS_MONITORING
+            self._set_global_debugger = constants.set_global_debugger
+            self._get_thread_id = constants.get_thread_id
+            self._threads_kept: dict[int, threading.Thread] = constants._thread_id_to_thread_found
+            self._enumerate = self.pydevd.threadingEnumerate
+            self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
+            commands = importlib.import_module("_pydevd_bundle.pydevd_comm_constants")
+            self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
+            thread_info = importlib.import_module("_pydevd_bundle.pydevd_additional_thread_info")
+            self.set_additional_thread_info = thread_info.set_additional_thread_info
+            self._remove_additional_info = thread_info.remove_additional_info
+            self._internal_run_thread = importlib.import_module(
+                "_pydevd_bundle.pydevd_thread_lifecycle"
+            ).internal_run_thread
+            self._commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
+            self._original_commands = {name: getattr(self._commands, name) for name in _RESTRICTED}
+            self._schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
+            self._net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
+            tracing = importlib.import_module("pydevd_tracing")
+            self.set_trace = tracing.SetTrace
+            self.set_trace_to_threads = tracing.set_trace_to_threads
+            self._restore_settrace = tracing.restore_sys_set_trace_func
+            self._called: bool = self.api.listen.called
+            self._debugger_class = guarded_debugger_class(self.pydevd.PyDB)
+            if self.uses_monitoring:
+                facade = importlib.import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring")
+                self.monitoring_module: Any = sys.modules[facade.start_monitoring.__module__]
+                self._monitoring_names = (
+                    self.monitoring_module.monitor,
+                    self.monitoring_module._thread_local_info,
+                    self.monitoring_module.ThreadInfo,
+                    self.monitoring_module._code_to_func_code_info_cache,
+                )
+        except (ImportError, AttributeError, KeyError) as missing:
+            raise DebuggerError(
+                f"debugpy {version} is not built as Stagedoor knows it ({missing}), so nothing is debugged.",
+                "Install debugpy 1.8.22.",
+            ) from missing
+
+    def restrict_commands(self, tracing: Tracing) -> None:
+        """Some of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it
+        what ``disconnect`` is. ``threads`` would list everybody's: answer with those of matching requests, by their
+        labels. To continue all would do something to every thread of the process: there are only those to continue.
+        """
+        resume_one = self._original_commands["request_resume_thread"]
+
+        def list_threads(commands: Any, debugger: Any, seq: int) -> Any:
+            return self._threads_response(seq, tracing.requests)
+
+        def resume(commands: Any, thread_id: str) -> None:
+            if thread_id != "*":
+                resume_one(commands, thread_id)
+            else:
+                for thread, _ in tracing.requests:
+                    self.run_thread(thread)
+
+        def enumerate_threads() -> list[threading.Thread]:
+            return [threading.main_thread(), *(thread for thread, _ in tracing.requests)]
+
+        self._commands.request_terminate_process = _disconnect_instead
+        self._commands.list_threads = list_threads
+        self._commands.request_resume_thread = resume
+        # pydevd looks at every thread five times a second, and keeps all that it has ever seen.
+        self.pydevd.threadingEnumerate = enumerate_threads
+
+    def restore(self) -> None:
+        for name, original in self._original_commands.items():
+            setattr(self._commands, name, original)
+        self.pydevd.threadingEnumerate = self._enumerate
+        for key, thread in list(self._threads_kept.items()):
+            if not thread.is_alive():
+                self._threads_kept.pop(key, None)
+
+    def _threads_response(self, seq: int, requests: list[tuple[threading.Thread, str]]) -> Any:
+        schema = self._schema
+        threads = [schema.Thread(id=self._get_thread_id(thread), name=label).to_dict() for thread, label in requests]
+        body = schema.ThreadsResponseBody(threads)
+        answer = schema.ThreadsResponse(request_seq=seq, success=True, command="threads", body=body)
+        return self._net_command(self._cmd_return, 0, answer, is_json=True)
+
+    def report_thread_exited(self, debugger: Any, thread: threading.Thread) -> None:
+        """Tell the client that a thread is gone, which pydevd does only when it is."""
+        debugger.writer.add_command(debugger.cmd_factory.make_thread_killed_message(self._get_thread_id(thread)))
+
+    def guarded_start(self, tracing: Tracing) -> GuardedStart:
+        return GuardedStart(self, tracing)
+
+    def run_thread(self, thread: threading.Thread) -> None:
+        """Forget a pause or a step of ``thread``'s."""
+        self._internal_run_thread(thread, self.set_additional_thread_info)
+
+    def forget_thread(self, thread: threading.Thread) -> None:
+        """Forget what pydevd keeps on a thread: it would keep the debugger alive for as long as the thread."""
+        info = vars(thread).pop("additional_info", None)
+        if info is not None:
+            self._remove_additional_info(info)
+
+    def step_into_my_code(self, thread: threading.Thread) -> None:
+        """Stop ``thread`` at the next line of the user's code, as a step into it would."""
+        info = self.set_additional_thread_info(thread)
+        info.pydev_original_step_cmd = self._step_into
+        info.pydev_step_cmd = self._step_into
+        info.pydev_step_stop = None
+        info.pydev_state = self._state_run
+        info.suspend_type = self._python_suspend
+        info.update_stepping_info()
+        if self.uses_monitoring:
+            self.monitoring_module.update_monitor_events(suspend_requested=True)
+            # Functions without a breakpoint that were called before do not report their calls any more.
+            self.monitoring_module.restart_events()
+
+    def speak_over(self, connection: socket.socket) -> None:
+        """What debugpy.connect() does, but over ``connection``, and without waiting for a client."""
+        original = self.pydevd.start_client
+        self.pydevd.start_client = lambda host, port: connection
+        try:
+            self.pydevd.settrace(
+                host="127.0.0.1",  # Never dialled.
+                port=1,
+                suspend=False,
+                notify_stdin=False,
+                patch_multiprocessing=False,
+                wait_for_ready_to_run=False,
+                block_until_connected=True,
+                dont_trace_start_patterns=(os.path.dirname(os.path.abspath(self.debugpy.__file__)),),
+            )
+        finally:
+            self.pydevd.start_client = original
+
+    def wake(self, debugger: Any, thread: threading.Thread) -> None:
+        """Let a waiting thread look at its state at once, not at pydevd's next turn (0.2 s)."""
+        debugger.get_internal_queue_and_event(self._get_thread_id(thread))[1].set()
+
+    def stop(self, debugger: Any, paused: list[threading.Thread]) -> None:
+        """Stop for real; the order matters. Without the first step a paused thread hangs in the next window, without
+        the second pydevd's reader waits for its peer, without the last two debugpy refuses to start again.
+        """
+        self._commands().request_disconnect(debugger, resume_threads=True)
+        for thread in paused:
+            self.wake(debugger, thread)
+        # The writer still has to say that the session is over.
+        _shut_down(debugger.reader, socket.SHUT_RD)
+        threading_trace = threading.gettrace()
+        self.pydevd.stoptrace()
+        if threading_trace is not None:
+            threading.settrace(threading_trace)
+        _shut_down(debugger.reader, socket.SHUT_RDWR)
+        if self.pydevd.get_global_debugger() is debugger:
+            self._set_global_debugger(None)
+        atexit.unregister(self.pydevd.stoptrace)
+        self.pydevd.SetupHolder.setup = None
+        self.api.listen.called = False
+
+    def forget_in_child(self) -> None:
+        """After a fork: the sockets are the parent's, so they are closed here and not shut down."""
+        debugger = self.pydevd.get_global_debugger()
+        if debugger is not None:
+            debugger.pydb_disposed = True
+            for owner in (debugger.reader, debugger.writer):
+                sock: Any = getattr(owner, "sock", None)
+                descriptor = sock.detach() if hasattr(sock, "detach") else -1
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._set_global_debugger(None)
+        self.pydevd.SetupHolder.setup = None
+        self.api.listen.called = False
+
+
+def _import_quietly(name: str) -> Any:
+    """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251), and without
+    what it leaves in the environment for the application's children.
+    """
+    before = dict(os.environ)
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    try:
+        return importlib.import_module(name)
+    finally:
+        for variable in [each for each in os.environ if each.startswith("PYDEVD_")]:
+            if variable in before:
+                os.environ[variable] = before[variable]
+            else:
+                del os.environ[variable]
+
+
+def _shut_down(owner: Any, how: int) -> None:
+    sock = getattr(owner, "sock", None)
+    if sock is not None:
+        with suppress(OSError):  # The peer was faster.
+            sock.shutdown(how)
+
+
+class GuardedStart:
+    """For the length of debugpy's start: pydevd creates our debugger, and traces no thread but the current one."""
+
+    def __init__(self, internals: Internals, tracing: Tracing) -> None:
+        self._internals = internals
+        self._tracing = tracing
+
+    def __enter__(self) -> None:
+        internals = self._internals
+        self._original = internals.pydevd.PyDB, internals.pydevd.settrace
+        settrace = internals.pydevd.settrace
+
+        def debugger() -> Any:
+            return internals._debugger_class(self._tracing)
+
+        def settrace_current_thread(*args: Any, **kwargs: Any) -> Any:
+            kwargs["trace_only_current_thread"] = True
+            kwargs["dont_trace_start_patterns"] = (*kwargs.get("dont_trace_start_patterns", ()), _OWN_FOLDER)
+            return settrace(*args, **kwargs)
+
+        internals.pydevd.PyDB, internals.pydevd.settrace = debugger, settrace_current_thread
+
+    def __exit__(self, *exc: object) -> None:
+        self._internals.pydevd.PyDB, self._internals.pydevd.settrace = self._original
+        # pydevd replaces sys.settrace by a function that warns on stderr whoever uses it.
+        self._internals._restore_settrace()
+
+
+def _disconnect_instead(commands: Any, debugger: Any) -> None:
+    commands.request_disconnect(debugger, resume_threads=True)

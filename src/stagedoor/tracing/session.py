@@ -1,0 +1,352 @@
+"""The debugger of this process for one window: which requests are debugged, and its end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any, TypeVar
+
+from stagedoor.errors import DebuggerError
+
+from .internals import Internals
+from .state import Matching, Pause, TracingListener
+from .threads import MonitoredThreads, SettraceThreads
+
+_Result = TypeVar("_Result")
+
+
+class Tracing:
+    """The debugger of this process for one window. A process has at most one at a time, as pydevd has.
+
+    :param listener: who is told of clients and pauses.
+    """
+
+    def __init__(self, listener: TracingListener) -> None:
+        self._listener = listener
+        # Held while a thread enters, so that no thread is traced that the stop has not seen.
+        self._lock = threading.Lock()
+        self._matching: dict[int, Matching] = {}
+        self._debugger: Any = None
+        self._stopped = False
+        self._internals: Any = None
+        self._breakpointhook: Any = None
+        #: How many requests may be paused at the same time; ``None``: as many as come.
+        self.pause_limit: int | None = None
+        self._threads: MonitoredThreads | SettraceThreads
+
+    @staticmethod
+    def prepare() -> None:
+        """Import the debugger, so that :meth:`start` is quick. Never raises."""
+        with suppress(Exception):
+            # On its first use debugpy describes the whole environment to its log, which takes 0.1 s. Not on a request.
+            Internals().api.ensure_logging()
+
+    def start_over(self, connection: socket.socket) -> None:
+        """Start pydevd as the peer of a connected socket, over which it speaks DAP; no port is opened.
+
+        :raises DebuggerError: as :meth:`start` does.
+        """
+        self.start(lambda: self._internals.speak_over(connection))
+
+    def start(self, connect: Callable[[], _Result]) -> _Result:
+        """Start pydevd by calling ``connect`` (such as :func:`debugpy.listen`), with no thread traced.
+
+        :param connect: must end in ``pydevd.settrace``; runs on the calling thread.
+        :returns: what ``connect`` returned.
+        :raises DebuggerError: if something else debugs this process already, or this release of debugpy is not
+            known to be safe. Errors of ``connect`` come through as they are.
+        """
+        global _current
+        with _start_lock:
+            if _current is not None:
+                raise DebuggerError(
+                    "This process already has a debugger of Stagedoor's.", "Wrap the outermost application only."
+                )
+            breakpointhook = sys.breakpointhook
+            internals = self._internals = Internals()
+            _install_fork_hook()
+            if internals.pydevd.get_global_debugger() is not None:
+                raise DebuggerError(
+                    "Something else has started debugpy in this process.",
+                    "Remove debugpy.listen() and debugpy.connect() from the application: Stagedoor starts it itself.",
+                )
+            self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
+            self._breakpointhook = breakpointhook
+            _current = self
+            try:
+                internals.restrict_commands(self)
+                with internals.guarded_start(self):
+                    result = connect()
+                self._debugger = internals.pydevd.get_global_debugger()
+            except BaseException:
+                self.stop()
+                raise
+            self._install_breakpointhook()
+            return result
+
+    @property
+    def attached(self) -> bool:
+        """Whether a client is attached and has configured its session."""
+        debugger = self._debugger
+        return debugger is not None and not self._stopped and bool(debugger.has_client())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the debugger still runs. It gives up when its connection ends, because the adapter was killed say."""
+        debugger = self._debugger
+        return debugger is not None and not self._stopped and not debugger.pydb_disposed
+
+    @property
+    def access_token(self) -> str | None:
+        """The token that debugpy gave its adapter, on whose command line it stands."""
+        setup = self._internals.pydevd.SetupHolder.setup if self._internals else None
+        return setup.get("access-token") if setup else None
+
+    def enter(
+        self, request: str, *, stop_at_entry: bool = False, is_job: bool = False, running: FrameType | None = None
+    ) -> bool:
+        """The calling thread serves a matching request from now on: trace it, if a client is attached.
+
+        :param request: the request's label, such as ``"GET /checkout"``.
+        :param stop_at_entry: stop at the first line that the client counts as the user's code.
+        :param is_job: it is a job of the application's, and its thread none of the server's: however many of those are
+            paused, the server has its threads.
+        :param running: a function of the user's that runs already, and has lines to stop at as well.
+        :returns: whether the thread is traced; if so, :meth:`leave` must follow.
+        """
+        ident = threading.get_ident()
+        with self._lock:
+            if not self.attached or not self.alive or ident in self._matching:
+                return False
+            thread = threading.current_thread()
+            matching = self._matching[ident] = Matching(request, thread, is_job)
+            try:
+                # A client's "pause" may have come just as an earlier request left this pooled thread.
+                self._internals.run_thread(thread)
+                if stop_at_entry:
+                    self._internals.step_into_my_code(thread)
+                self._threads.trace(self._debugger, matching)
+                if running is not None:
+                    self._debugger.set_trace_for_frame_and_parents(ident, running)
+            except BaseException:
+                del self._matching[ident]
+                raise
+        return True
+
+    def leave(self, ident: int | None = None) -> None:
+        """The matching request is over: the thread is not traced any more. Does nothing on a thread that is not.
+
+        :param ident: the thread on which :meth:`enter` was called, where that is not the calling one.
+        """
+        matching = self._matching.pop(threading.get_ident() if ident is None else ident, None)
+        if matching is not None:
+            self._threads.untrace(matching, own=matching.thread is threading.current_thread())
+            # The step with which the request left the application would make pydevd look at every call of everybody's.
+            self._internals.run_thread(matching.thread)
+            if self._stopped:
+                self._internals.forget_thread(matching.thread)
+            if matching.was_paused and self.attached:
+                # The client knows this thread by its request, and would show it as running for good.
+                self._internals.report_thread_exited(self._debugger, matching.thread)
+
+    def serves(self, ident: int | None) -> bool:
+        """Whether the thread ``ident`` serves a matching request now."""
+        return ident in self._matching
+
+    def label(self) -> str | None:
+        """What the calling thread serves, if that is a matching request."""
+        matching = self._matching.get(threading.get_ident())
+        return matching.request if matching is not None else None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are paused as may be."""
+        if self.pause_limit is None:
+            return False
+        paused = [each for each in list(self._matching.values()) if each.pause is not None and not each.is_job]
+        return len(paused) >= self.pause_limit
+
+    @property
+    def requests(self) -> list[tuple[threading.Thread, str]]:
+        """The threads that serve matching requests now, and those requests' labels."""
+        return [(matching.thread, matching.request) for matching in list(self._matching.values())]
+
+    @property
+    def running(self) -> list[threading.Thread]:
+        """The threads that serve a matching request which is not paused."""
+        return [matching.thread for matching in list(self._matching.values()) if matching.pause is None]
+
+    @property
+    def pauses(self) -> list[Pause]:
+        """The requests that are paused now."""
+        return [matching.pause for matching in list(self._matching.values()) if matching.pause is not None]
+
+    def resume(self, pause: Pause) -> None:
+        """Let a paused request run on."""
+        matching = self._matching.get(pause.thread)
+        if matching is not None and matching.pause is pause:
+            self._internals.run_thread(matching.thread)
+            self._internals.wake(self._debugger, matching.thread)
+
+    def stop_on_exception(self, error: BaseException) -> None:
+        """See :func:`stop_on_exception`."""
+        matching = self._matching.get(threading.get_ident())
+        if matching is not None and self.attached and not any(error is shown for shown in matching.shown):
+            self._internals.debugpy.trigger_exception_handler(error)
+
+    def say(self, text: str) -> None:
+        """Show the developer a line in the IDE's debug console."""
+        debugger = self._debugger
+        if debugger is not None and not self._stopped:
+            debugger.writer.add_command(debugger.cmd_factory.make_console_message(f"{text}\n"))
+
+    def stop(self) -> None:
+        """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s.
+
+        Never call it on a thread that serves a request: pydevd waits for its own threads.
+        """
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        try:
+            debugger = self._debugger or self._internals.pydevd.get_global_debugger()
+            matching = list(self._matching.values())
+            self._threads.ended(matching)
+            if debugger is not None:
+                self._internals.stop(debugger, [each.thread for each in matching if each.pause is not None])
+            in_progress = {each.thread for each in matching}
+            for thread in threading.enumerate():
+                if thread not in in_progress:
+                    self._internals.forget_thread(thread)
+        finally:
+            self._restore()
+
+    # Called by the guarded debugger
+
+    def wait_suspended(
+        self, thread: threading.Thread, frame: Any, wait: Callable[[], None], error: BaseException | None = None
+    ) -> None:
+        """Pause the calling thread through ``wait``, if it serves a matching request; else let it run on.
+
+        :param error: the exception on which it stops.
+        """
+        ident = threading.get_ident()
+        matching = self._matching.get(ident)
+        if matching is None or self._stopped:
+            # Nobody else ever waits. It comes here by a breakpoint() in the application's code, for example.
+            self._internals.run_thread(thread)
+            self._threads.deny()
+            return None
+        if matching.pause is not None:
+            # Still the same pause: pydevd waits again after "jump to cursor".
+            return wait()
+        if self.is_full and not matching.is_job:
+            self._internals.run_thread(thread)
+            self._listener.not_paused(matching.request, self.pause_limit or 0)
+            return None
+        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
+        if error is not None:
+            matching.shown.append(error)
+        matching.pause = pause
+        matching.was_paused = True
+        self._threads.pause()
+        self._listener.paused(pause)
+        try:
+            wait()
+        finally:
+            matching.pause = None
+            self._threads.resume()
+            if self._stopped:
+                self._threads.deny()
+            self._listener.resumed(pause, time.monotonic() - pause.since)
+
+    def monitor(self) -> None:
+        self._threads.started()
+
+    def client_configured(self) -> None:
+        self._listener.attached()
+
+    def client_gone(self) -> None:
+        self._listener.detached()
+
+    def _install_breakpointhook(self) -> None:
+        # debugpy puts its own hook in place on import, for every thread.
+        debugpy, otherwise = self._internals.debugpy, self._breakpointhook
+
+        def breakpointhook(*args: Any, **kwargs: Any) -> Any:
+            if self.serves(threading.get_ident()) and self.attached:
+                return debugpy.breakpoint()
+            return otherwise(*args, **kwargs)
+
+        sys.breakpointhook = breakpointhook
+
+    def forget_in_child(self) -> None:
+        """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
+        self._lock = threading.Lock()
+        self._stopped = True
+        self._matching.clear()
+        self._threads.ended_in_child()
+        self._internals.forget_in_child()
+        self._restore()
+
+    def _restore(self) -> None:
+        global _current
+        self._threads.restore()
+        self._internals.restore()
+        sys.breakpointhook = self._breakpointhook
+        self._debugger = None
+        _current = None
+
+
+_current: Tracing | None = None
+_start_lock = threading.Lock()
+
+
+def current_tracing() -> Tracing | None:
+    """The debugger that runs in this process, if one does."""
+    return _current
+
+
+def stop_on_exception(error: BaseException) -> None:
+    """Stop where ``error`` was raised, if the calling thread serves a matching request and the client stops on uncaught
+    exceptions: its own filters decide. For an exception that nobody will see otherwise, because a framework makes a
+    response of it. The same exception stops a request once. Never raises, and does nothing everywhere else.
+    """
+    tracing = _current
+    if tracing is not None:
+        with suppress(Exception):
+            tracing.stop_on_exception(error)
+
+
+def _line(frame: Any, error: BaseException | None) -> int:
+    """The line at which ``frame`` is, or has failed: one that is over stands where its last clean-up did."""
+    entry = error.__traceback__ if error is not None else None
+    while entry is not None:
+        if entry.tb_frame is frame:
+            return entry.tb_lineno
+        entry = entry.tb_next
+    return int(frame.f_lineno)
+
+
+_fork_hook_installed = False
+
+
+def _install_fork_hook() -> None:
+    global _fork_hook_installed
+    if not _fork_hook_installed and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+        _fork_hook_installed = True
+
+
+def _after_fork_in_child() -> None:
+    global _start_lock
+    _start_lock = threading.Lock()
+    if _current is not None:
+        _current.forget_in_child()

@@ -1,0 +1,59 @@
+"""What is known of a matching request while it is served, and who is told of its pauses."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A matching request that is paused.
+
+    :param request: the request's label, such as ``"GET /checkout"``.
+    :param thread: the paused thread's identifier (:func:`threading.get_ident`).
+    :param since: when it was paused, on the monotonic clock, in seconds.
+    :param file: the file of the line at which it is paused.
+    :param line: the line's number, from 1.
+    """
+
+    request: str
+    thread: int
+    since: float
+    file: str
+    line: int
+
+
+class TracingListener(Protocol):
+    """Who is told what happens. Called on pydevd's and on request threads: must not block and must not raise."""
+
+    def attached(self) -> None:
+        """A client has configured its session."""
+
+    def detached(self) -> None:
+        """The client is gone."""
+
+    def paused(self, pause: Pause) -> None:
+        """A matching request is paused, on its own thread."""
+
+    def resumed(self, pause: Pause, seconds: float) -> None:
+        """A paused request runs on, after ``seconds``."""
+
+    def not_paused(self, request: str, limit: int) -> None:
+        """A request ran on over a breakpoint, because ``limit`` others are paused already."""
+
+
+@dataclass(slots=True)
+class Matching:
+    """A thread that serves a matching request."""
+
+    request: str
+    thread: threading.Thread
+    #: Whether it is none of the server's threads, but one with a job of the application's.
+    is_job: bool = False
+    previous_trace: Any = None
+    pause: Pause | None = field(default=None)
+    was_paused: bool = False
+    #: The exceptions on which the request has stopped. The objects themselves: numbers of theirs could come again.
+    shown: list[BaseException] = field(default_factory=list)

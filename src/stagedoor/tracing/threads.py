@@ -1,0 +1,157 @@
+"""Tracing one thread and no other, in the two worlds: ``sys.settrace`` and ``sys.monitoring``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from types import FrameType
+from typing import Any
+
+from stagedoor.errors import DebuggerError
+from stagedoor.monitoring import SwitchedMonitoring
+
+from .internals import Internals
+from .state import Matching
+
+
+class SettraceThreads:
+    """Threads under ``sys.settrace`` (below Python 3.12): a trace function belongs to its thread by itself."""
+
+    def __init__(self, internals: Internals) -> None:
+        self._set_trace = internals.set_trace
+        self._set_trace_to_threads = internals.set_trace_to_threads
+
+    def started(self) -> None:
+        pass
+
+    def trace(self, debugger: Any, matching: Matching) -> None:
+        matching.previous_trace = sys.gettrace()
+        debugger.enable_tracing()
+
+    def untrace(self, matching: Matching, *, own: bool) -> None:
+        if not own:
+            self._untrace_from_outside(matching)
+            return
+        self._set_trace(None)
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            # A step out of the application leaves a trace function in the server's frames, which would keep the
+            # debugger alive for as long as the pooled thread.
+            frame.f_trace = None
+            frame = frame.f_back
+        if matching.previous_trace is not None:
+            sys.settrace(matching.previous_trace)
+
+    def _untrace_from_outside(self, matching: Matching) -> None:
+        previous = matching.previous_trace
+
+        def untrace_this_thread(frame: FrameType, event: str, argument: Any) -> None:
+            sys.settrace(previous)
+
+        # Only the thread itself can take its trace function back; it does so when it next calls a function.
+        self._set_trace_to_threads(untrace_this_thread, [matching.thread.ident], create_dummy_thread=False)
+
+    def deny(self) -> None:
+        self._set_trace(None)
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def ended(self, matching: list[Matching]) -> None:
+        # A paused thread does it itself when it runs on.
+        for each in matching:
+            if each.pause is None:
+                self._untrace_from_outside(each)
+
+    def ended_in_child(self) -> None:
+        self._set_trace(None)
+
+    def restore(self) -> None:
+        pass
+
+
+class MonitoredThreads:
+    """Threads under ``sys.monitoring`` (from Python 3.12): events concern every thread, a flag tells them apart.
+
+    pydevd keeps that flag in a ``threading.local`` and creates it as *traced* on a thread's first event. The one put
+    in its place creates it as not traced.
+    """
+
+    def __init__(self, internals: Internals) -> None:
+        self._module = module = internals.monitoring_module
+        self._real_monitoring = module.monitor
+        self._tool_id = tool_id = self._real_monitoring.DEBUGGER_ID
+        holder = self._real_monitoring.get_tool(tool_id)
+        if holder is not None:
+            raise DebuggerError(
+                f"{holder!r} holds the debugger's place in sys.monitoring (DEBUGGER_ID) in this process.",
+                "Start the application without it.",
+            )
+        self._monitoring = SwitchedMonitoring(tool_id)
+        self._set_additional_thread_info = internals.set_additional_thread_info
+        module.monitor = self._monitoring
+        module._thread_local_info = self._local = _denied_by_default(module.ThreadInfo)()
+
+    def started(self) -> None:
+        # With trace_only_current_thread=True pydevd does not register its tool by itself.
+        self._module.start_monitoring(all_threads=True)
+
+    def trace(self, debugger: Any, matching: Matching) -> None:
+        thread = matching.thread
+        self._local.thread_info = self._module.ThreadInfo(
+            thread, threading.get_ident(), True, self._set_additional_thread_info(thread)
+        )
+        self._monitoring.enter()
+
+    def untrace(self, matching: Matching, *, own: bool) -> None:
+        self._monitoring.leave()
+        if own:
+            self._local.deny()
+
+    def deny(self) -> None:
+        self._local.deny()
+
+    def pause(self) -> None:
+        self._monitoring.pause()
+
+    def resume(self) -> None:
+        self._monitoring.resume()
+
+    def ended(self, matching: list[Matching]) -> None:
+        self._monitoring.end()
+
+    def ended_in_child(self) -> None:
+        self._monitoring.forget_lock()
+        self._monitoring.end()
+        self._module.stop_monitoring(all_threads=True)
+
+    def restore(self) -> None:
+        self._module.monitor = self._real_monitoring
+        # The one callback that pydevd does not take back by itself; the place may be another tool's next.
+        self._real_monitoring.register_callback(self._tool_id, self._real_monitoring.events.PY_UNWIND, None)
+        self._module._thread_local_info = threading.local()
+        # What it knows of code objects would be believed by the next window's debugger, and keeps them alive.
+        self._module._code_to_func_code_info_cache.clear()
+
+
+class _NoThread:
+    """Stands for a thread that is over, which pydevd's callbacks leave alone whatever the flag says."""
+
+    _is_stopped = True
+
+
+@cache
+def _denied_by_default(thread_info: Callable[..., Any]) -> type[Any]:
+    class DeniedByDefault(threading.local):
+        def __init__(self) -> None:
+            self.deny()
+
+        def deny(self) -> None:
+            self.thread_info = thread_info(_NoThread(), threading.get_ident(), False, None)
+
+    return DeniedByDefault
