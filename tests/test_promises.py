@@ -96,7 +96,7 @@ def test_promise_2_the_debug_port_is_gated_and_on_loopback_only(serve: Serve) ->
     server = serve()
     assert not is_listening(server.debug_port)
     server.open()
-    server.noticed()
+    server.listens()
     assert is_listening(server.debug_port)
     listening = listening_sockets([server.process.pid, *adapters(server)])
     assert {host for host, port in listening if port != server.port} == {"127.0.0.1"}

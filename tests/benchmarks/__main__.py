@@ -67,8 +67,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the table of ratios")
     parser.add_argument(
-        "--show", type=Path, nargs="+", metavar="FILE", help="measure nothing; show what --json has written, of several Pythons say"
-    )  # fmt: skip
+        "--show",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing, but show what --json has written to these",
+    )
     return parser.parse_args()
 
 

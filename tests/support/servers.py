@@ -188,8 +188,17 @@ class ServerProcess:
     def armed(self, *stops: str) -> DapClient:
         """Open a window, let the first matching request start the debugger, and attach."""
         self.open()
-        self.noticed()
+        self.listens()
         return self.attach(*stops)
+
+    def listens(self) -> None:
+        """Wait until matching requests have started the debugger."""
+        # Nobody may connect to its port before that: debugpy's adapter would end when they hang up.
+        wait_for(
+            lambda: "client=waiting" in self.get("/hello", ALLOWED).headers.get("Stagedoor", ""),
+            "the debugger to listen",
+            timeout=5,
+        )
 
     def stop(self) -> None:
         """End the server and all that belongs to it."""
