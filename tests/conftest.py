@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.gatekeepers import GatedServer
 from support.servers import ServerProcess
 from support.stage import Stage
+
+# A loaded machine is slow, which is no property of the code.
+settings.register_profile("stagedoor", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("stagedoor")
 
 Serve = Callable[..., ServerProcess]
 ServeGated = Callable[..., GatedServer]

@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 
 from stagedoor import control
+from stagedoor.bind import parse_bind
+from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper import control_server
+from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
 from stagedoor.switches import FileSwitch
 from stagedoor.window import Window
 from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
-from support.servers import ALLOWED
+from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
 from test_gatekeeper_sessions import console, wait_console
 
@@ -222,6 +225,24 @@ def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: Run
 def paused_status(gatekeeper: RunningGatekeeper) -> dict[str, Any] | None:
     status = gatekeeper.status()
     return status if len(status["workers"][0]["paused"]) == 1 else None
+
+
+# The beginning
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(gatekeeper: RunningGatekeeper) -> None:
+    second = Gatekeeper(replace(gatekeeper.config, control=f"{gatekeeper.config.control}-2"))
+    with pytest.raises(DebuggerError, match=r"The debug port 127\.0\.0\.1:\d+ can't be opened: .*in use") as caught:
+        second.listen()
+    assert "choose another one with bind" in caught.value.remedy
+
+
+def test_a_control_socket_that_is_served_is_left_alone_and_so_is_the_port(gatekeeper: RunningGatekeeper) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    with pytest.raises(DebuggerError, match="The control socket can't be opened: Another process listens"):
+        Gatekeeper(replace(gatekeeper.config, bind=bind)).listen()
+    assert not is_listening(parse_bind(bind).port)
+    assert gatekeeper.status()["pid"] == os.getpid()
 
 
 # The end

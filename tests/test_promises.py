@@ -98,7 +98,8 @@ def test_promise_2_the_debug_port_is_gated_and_on_loopback_only(serve: Serve) ->
     server.open()
     server.listens()
     assert is_listening(server.debug_port)
-    listening = listening_sockets([server.process.pid, *adapters(server)])
+    pids = wait_for(lambda: adapters(server), "debugpy's adapter to be there")
+    listening = listening_sockets([server.process.pid, *pids])
     assert {host for host, port in listening if port != server.port} == {"127.0.0.1"}
 
 

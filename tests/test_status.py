@@ -45,7 +45,8 @@ def test_status_shows_who_is_attached_what_is_paused_and_where(server: GatedServ
     shown = command(server, "status")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()
-    assert max(map(len, lines)) <= 80
+    # A path is not broken: it is there to be copied.
+    assert all(len(line) <= 80 or len(line.split()) <= 2 for line in lines)
     assert any("attached" in line and f"{ALLOWED} since" in line for line in lines)
     assert any("worker" in line and str(server.process.pid) in line for line in lines)
     assert any("GET /view" in line for line in lines)

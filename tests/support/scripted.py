@@ -20,6 +20,7 @@ from typing import Any, Self
 from stagedoor import dap
 from stagedoor.control import ControlConnection, ControlMessage
 from stagedoor.dapclient import DapClient
+from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
 from stagedoor.window import Window, new_window
@@ -79,7 +80,7 @@ class RunningGatekeeper:
         gatekeeper = Gatekeeper(self.config, idle=idle)
         try:
             gatekeeper.listen()
-        except OSError:  # Somebody else has the port by now.
+        except DebuggerError:  # Somebody else has the port by now.
             if attempts == 0:
                 raise
             return self._listening(host, idle, attempts - 1)

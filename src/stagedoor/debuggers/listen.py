@@ -27,6 +27,10 @@ from .interpreter import python_executable
 #: How long an adapter that was told to end may take, in seconds, before it is killed.
 _ADAPTER_PATIENCE = 0.3
 
+#: Seconds that the adapter is given to get to know this process, which takes it half as long. Until then it ends, and the
+#: debugging of this window with it, when somebody connects and hangs up again.
+_ACQUAINTANCE = 0.1
+
 
 class ListenDebugger(Debugger):
     """``debugpy.listen`` in this process.
@@ -72,6 +76,7 @@ class ListenDebugger(Debugger):
                 f"debugpy could not listen on {self.host}:{self.port}: {error}.", self._remedy(error)
             ) from error
         self._adapter_token = tracing.access_token
+        time.sleep(_ACQUAINTANCE)
         run.tracing = tracing
         self.audit.record(
             "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()

@@ -21,9 +21,6 @@ def main() -> int:
     try:
         gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.read()))
         gatekeeper.listen()
-    except OSError as error:
-        print(f"{error.strerror or error}. Another process may have the debug port; choose another one with bind.")
-        return 1
     except (StagedoorError, ValueError) as error:
         print(error)
         return 1

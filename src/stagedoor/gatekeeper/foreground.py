@@ -55,8 +55,8 @@ def run_in_foreground(settings: Settings) -> int:
             try:
                 gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None, switch=settings.switch)
                 gatekeeper.listen()
-            except (StagedoorError, OSError) as error:
-                _logger.error("The debug port %s can't be opened: %s", settings.bind, error)
+            except StagedoorError as error:
+                _logger.error("%s", error)
                 told_to_end.wait(5)
                 continue
             _logger.info("A window is open; listening on %s.", settings.bind)

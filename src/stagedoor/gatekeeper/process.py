@@ -10,6 +10,7 @@ from typing import Any
 
 from stagedoor.allowlist import Allowlist
 from stagedoor.bind import parse_bind
+from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
 from stagedoor.switches import FileSwitch, Switch
 from stagedoor.window import format_time
@@ -60,14 +61,20 @@ class Gatekeeper:
     def listen(self) -> None:
         """Open the debug port and the control socket.
 
-        :raises OSError: if one of them can't be had.
+        :raises DebuggerError: if one of them can't be had.
         """
-        self._port = Listener.at(self._bind)
+        try:
+            self._port = Listener.at(self._bind)
+        except OSError as error:
+            raise DebuggerError(
+                f"The debug port {self._bind} can't be opened: {error.strerror}.",
+                "If another process has it, choose another one with bind (STAGEDOOR_BIND).",
+            ) from error
         try:
             self._control = Listener.unix(self._control_path)
-        except BaseException:
+        except OSError as error:
             self._port.close()
-            raise
+            raise DebuggerError(f"The control socket can't be opened: {error.strerror}.") from error
 
     async def run(self) -> str:
         """Serve until the end; returns why it came, a sentence."""
