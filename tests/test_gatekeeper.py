@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import signal
 import socket
 from contextlib import closing
 
@@ -91,6 +93,15 @@ def test_a_worker_that_loses_its_debugger_brings_a_new_one(serve_gated: ServeGat
     assert stop.locals()["query"] == "'again'"
     stop.resume()
     assert paused.answer().body == "total 7 for again"
+
+
+def test_a_gatekeeper_that_is_killed_leaves_nothing_behind(serve_gated: ServeGated) -> None:
+    server = serve_gated("gunicorn", "workers=2 threads=4")
+    server.ready("view")
+    [pid] = server.gatekeepers()
+    os.kill(pid, signal.SIGKILL)
+    server.switch.close()
+    server.wait_until_gone()
 
 
 def test_a_process_with_more_than_1024_open_files_is_debugged(serve_gated: ServeGated) -> None:

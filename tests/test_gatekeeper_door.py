@@ -177,6 +177,7 @@ NONSENSE = {
     "a header without an end": b"Content-Length: " + b"1" * 100,
     "two megabytes of header": b"A" * 2_000_000,
     "a body that is announced too large": b"Content-Length: 2000000\r\n\r\n",
+    "a body that is too large for whoever has not attached": b"Content-Length: 100000\r\n\r\n",
     "half a body": b'Content-Length: 100\r\n\r\n{"seq": 1',
     "a body that is no JSON": b"Content-Length: 4\r\n\r\nnope",
     "an event": b'Content-Length: 38\r\n\r\n{"seq":1,"type":"event","event":"nop"}',

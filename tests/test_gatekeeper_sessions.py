@@ -114,6 +114,20 @@ def test_a_worker_that_comes_later_hears_of_the_client_at_once(gatekeeper: Runni
     assert gatekeeper.worker().answer == {"welcome": {"client": "on"}}
 
 
+def test_a_client_that_is_let_in_may_send_long_messages(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach()
+    breakpoints = [{"line": number, "condition": "x" * 100} for number in range(1, 5000)]
+    body = session.request("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": breakpoints})
+    assert len(body["breakpoints"]) == len(breakpoints)
+
+
+def test_a_client_that_sends_too_long_a_message_is_told_before_it_is_cut_off(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach()
+    session.send("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": [{"line": 1}] * 150_000})
+    assert "the largest that is accepted here is 1048576" in wait_console(session, "largest")
+    session.wait_closed(2)
+
+
 # The root session
 
 ROOT_ANSWERS = {

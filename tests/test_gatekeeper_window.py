@@ -338,7 +338,10 @@ def opened_long_ago(for_: timedelta) -> Window:
 
 
 def test_the_end_is_warned_of_five_minutes_before(start: Start) -> None:
-    session = start(opened_long_ago(timedelta(seconds=300.4))).attach()
+    gatekeeper = start(opened_long_ago(timedelta(minutes=30)))
+    session = gatekeeper.attach()
+    moved = replace(gatekeeper.window, expires_at=some_window(timedelta(seconds=300.4)).expires_at)
+    gatekeeper.worker().say({"window": dump_window(moved)})
     assert wait_console(session, "ends in") == "Stagedoor: The window ends in 5m; paused requests then run on."
 
 

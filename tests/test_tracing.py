@@ -387,7 +387,6 @@ def test_a_body_that_is_closed_on_another_thread_leaves_no_thread_traced(stage: 
     first, second = stage.workers[:2]
     body = first.run(begin, stage.door, "/stream?blocks=3").result(5)
     second.run(body.close).result(5)  # type: ignore[attr-defined]
-    assert not stage.door._visits.traced
     mine = second.start_get("/view?mine")
     thread, _, _ = stopped_at(client)
     client.next(thread)
@@ -396,6 +395,39 @@ def test_a_body_that_is_closed_on_another_thread_leaves_no_thread_traced(stage: 
     client.resume(thread)
     mine.result(5)
     assert first.run(sys.gettrace).result(5) is None
+    assert not stage.door._visits.traced
+
+
+def test_a_thread_whose_body_was_closed_elsewhere_shows_nothing_of_its_next_request(stage: Stage) -> None:
+    """Logpoints and conditions need no pause to look into a request."""
+    client = stage.armed()
+    line = {"line": stop_line("view"), "logMessage": "seen {query}"}
+    client.request("setBreakpoints", {"source": {"path": application.__file__}, "breakpoints": [line]})
+    first, second, third = stage.workers[:3]
+    body = first.run(begin, stage.door, "/stream?blocks=3").result(5)
+    second.run(body.close).result(5)  # type: ignore[attr-defined]
+    with until_told(third):  # The events of sys.monitoring are on.
+        first.get("/view?secret", OTHER, timeout=2)
+        second.get("/view?mine", timeout=2)
+        output = client.wait_event("output", lambda body: "seen" in body["output"])
+    assert output["output"].strip() == "seen mine"
+    assert not stage.door._visits.traced
+
+
+def test_trouble_of_pydevds_is_not_the_applications(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pydevd  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    def fail(*arguments: Any, **keywords: Any) -> None:
+        raise RuntimeError("something about frames")
+
+    client = stage.armed("view")
+    with monkeypatch.context() as patch:
+        patch.setattr(pydevd.PyDB, "_do_wait_suspend", fail)
+        assert stage.workers[0].get("/view?mine").text == "total 7 for mine"
+    mine = stage.workers[0].start_get("/view?mine")
+    client.stopped()
+    client.resume(stopped_at(client)[0])
+    assert mine.result(5).text == "total 7 for mine"
 
 
 def test_a_request_within_a_request_is_part_of_it() -> None:

@@ -65,7 +65,8 @@ class Decoder:
     """
 
     def __init__(self, body_cap: int = DEBUGGER_BODY_CAP) -> None:
-        self._body_cap = body_cap
+        #: The largest body that is accepted, in bytes. It may be changed between two messages.
+        self.body_cap = body_cap
         self._buffer = bytearray()
         self._body_length: int | None = None
         self._error: ProtocolError | None = None
@@ -116,9 +117,9 @@ class Decoder:
                 "blank line, and this one isn't."
             )
         length = int(header[1])
-        if length > self._body_cap:
+        if length > self.body_cap:
             raise ProtocolError(
-                f"A DAP message of {length} bytes was refused: the largest that is accepted here is {self._body_cap}."
+                f"A DAP message of {length} bytes was refused: the largest that is accepted here is {self.body_cap}."
             )
         del self._buffer[: header.end()]
         return length

@@ -69,9 +69,13 @@ class Visits:
 
     def release_abandoned(self) -> None:
         """The calling thread begins a request: whatever it served before is over, unless that one makes this one."""
-        visit = self.traced.get(threading.get_ident())
+        ident = threading.get_ident()
+        visit = self.traced.get(ident)
         if visit is not None and not visit.runs:
             visit.leave()
+            self.traced.pop(ident, None)
+            if visit.left_from_elsewhere is not None:
+                visit.left_from_elsewhere.deny_this_thread()
 
 
 class _Visit:
@@ -81,6 +85,8 @@ class _Visit:
         self._visits = visits
         self._thread = threading.get_ident()
         self._tracing: Tracing | None = None
+        #: The debugger, if the body was closed on another thread: that of the request has something left to do.
+        self.left_from_elsewhere: Tracing | None = None
         #: Whether the application's code runs on the request's thread now.
         self.runs = False
         try:
@@ -124,7 +130,10 @@ class _Visit:
         """The request is over; a second call does nothing. Never raises."""
         tracing, self._tracing = self._tracing, None
         if tracing is not None:
-            self._visits.traced.pop(self._thread, None)
+            if threading.get_ident() == self._thread:
+                self._visits.traced.pop(self._thread, None)
+            else:
+                self.left_from_elsewhere = tracing
             try:
                 tracing.leave(self._thread)
             except Exception as error:

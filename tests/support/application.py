@@ -182,7 +182,8 @@ def sockets_of_process() -> list[str]:
 def sockets_of_debugger() -> list[str]:
     """The debugger's own among them."""
     pydevd = sys.modules.get("pydevd")
-    debugger = pydevd.get_global_debugger() if pydevd else None
+    # It may just be being imported, on another thread.
+    debugger = getattr(pydevd, "get_global_debugger", lambda: None)()
     try:
         return [f"socket:[{os.fstat(debugger.reader.sock.fileno()).st_ino}]"] if debugger else []
     except OSError:  # It is just being closed.

@@ -75,7 +75,7 @@ class RunningGatekeeper:
         self.stop()
 
     def _listening(self, host: str, idle: float | None, attempts: int = 5) -> Gatekeeper:
-        self.port = free_port()
+        self.port = free_port(host)
         self.config = GatekeeperConfig(**({"bind": f"{host}:{self.port}"} | self._settings))
         gatekeeper = Gatekeeper(self.config, idle=idle)
         try:

@@ -90,7 +90,7 @@ class ServerProcess:
     ) -> None:
         self.host = host
         self.port = free_port(host)
-        self.debug_port = free_port()
+        self.debug_port = free_port(self.debug_host)
         self.switch = FileSwitch(folder / "switch" / "window.json", max_window=timedelta(hours=8))
         self._log = folder / f"server-{self.port}.log"
         settings = {

@@ -121,6 +121,13 @@ def start_lock(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def sweep(path: Path) -> None:
+    """Remove the control socket of a gatekeeper that was killed. Never raises."""
+    with suppress(OSError), start_lock(path) as is_ours:
+        if is_ours and not _is_served(path):
+            path.unlink(missing_ok=True)
+
+
 def _is_served(path: Path) -> bool:
     with suppress(OSError):
         ControlConnection(path).close()

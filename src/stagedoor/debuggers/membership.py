@@ -19,6 +19,7 @@ from stagedoor.window import Window, format_duration
 
 from .base import Debugger, Run
 from .doorbell import Doorbell
+from .hello import sweep
 
 #: Seconds that a matching request waits for the client to configure this worker's session.
 JOIN_PATIENCE = 3.0
@@ -69,6 +70,7 @@ class Membership(Run):
                 with suppress(OSError):
                     self._control.send({"over": "The window was closed."})
             self._control.close()
+            sweep(self._path)
         if self._doorbell is not None:
             self._doorbell.close()
 

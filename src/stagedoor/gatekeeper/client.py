@@ -15,6 +15,9 @@ from .capabilities import CAPABILITIES
 
 #: Seconds within which a connection must have sent an ``attach`` that is let in.
 HANDSHAKE_PATIENCE = 10.0
+#: The largest message that is read from a client before its ``attach`` is let in, in bytes. Path mappings and rules
+#: are the longest part of one.
+HANDSHAKE_BODY_CAP = 64 * 1024
 #: Seconds that a client has for its ``disconnect`` when its session is over. VS Code takes a connection that ends
 #: before that for a crash of the debug adapter, and says so in a notification.
 FAREWELL_PATIENCE = 0.5
@@ -60,6 +63,8 @@ class Client:
         self._attach_session = attach
         self._seq = itertools.count(1)
         self._parting = False
+        self._backlog = bytearray()
+        self._catching_up: asyncio.Task[None] | None = None
 
     @property
     def opens_sessions(self) -> bool:
@@ -75,9 +80,16 @@ class Client:
         """Send it one message; without effect once it is gone."""
         if self._writer.is_closing():
             return
-        self._writer.write(dap.encode(message, next(self._seq)))
-        if self._writer.transport.get_write_buffer_size() > UNREAD_CAP:
+        data, unread = dap.encode(message, next(self._seq)), self._writer.transport.get_write_buffer_size()
+        if not unread and not self._backlog:
+            self._writer.write(data)
+            return
+        # Not written at once: the time that asyncio takes for that grows with the number of pieces that wait.
+        self._backlog += data
+        if unread + len(self._backlog) > UNREAD_CAP:
             self.abort()
+        elif self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
 
     def say(self, text: str, category: str = "console") -> None:
         """Write a line to the developer's debug console."""
@@ -101,6 +113,7 @@ class Client:
     def close(self) -> None:
         """Send what is waiting, and end the connection."""
         if not self._writer.is_closing():
+            self._writer.write(self._backlog)
             self._writer.close()
             # It may never read what is waiting.
             asyncio.get_running_loop().call_later(FAREWELL_PATIENCE, self.abort)
@@ -112,11 +125,13 @@ class Client:
     async def serve(self) -> None:
         """Read until the peer is gone, breaks the protocol, or has not been let in in time."""
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
-        decoder = dap.Decoder(dap.CLIENT_BODY_CAP)
+        decoder = dap.Decoder(HANDSHAKE_BODY_CAP)
         try:
             while not self._writer.is_closing() and (data := await self._reader.read(65536)):
                 for message in decoder.feed(data):
                     self._take(message)
+                    if self.session is not None:
+                        decoder.body_cap = dap.CLIENT_BODY_CAP
                     if self._writer.is_closing():
                         break
                 await self._writer.drain()
@@ -133,6 +148,13 @@ class Client:
                 session.gone()
             with suppress(OSError):
                 await self._writer.wait_closed()
+
+    async def _catch_up(self) -> None:
+        with suppress(OSError):
+            while self._backlog:
+                await self._writer.drain()
+                backlog, self._backlog = self._backlog, bytearray()
+                self._writer.write(backlog)
 
     def _await_farewell(self) -> None:
         self.session = None

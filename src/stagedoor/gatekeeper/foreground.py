@@ -18,7 +18,6 @@ from stagedoor.debuggers.hello import start_lock
 from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import dump_window
 from stagedoor.settings import Settings
-from stagedoor.window import Window
 
 from .__main__ import serve
 from .guard import TICK
@@ -48,15 +47,25 @@ def run_in_foreground(settings: Settings) -> int:
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         _logger.info("Waiting for a window of %s.", settings.switch.name)
+        window, trouble, served = None, "", ""
         while not told_to_end.wait(TICK):
-            window = _window(settings)
-            if window is None:
+            try:
+                window = settings.switch.read()
+            except StagedoorError as error:
+                window = None
+                if str(error) != trouble:
+                    trouble = str(error)
+                    _logger.warning("%s", error)
+            # One that has ended is not opened again, though its switch may hold it still: see the reason in the log.
+            if window is None or window.token == served:
                 continue
+            trouble, served = "", window.token
             try:
                 gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None, switch=settings.switch)
                 gatekeeper.listen()
             except StagedoorError as error:
                 _logger.error("%s", error)
+                served = ""
                 told_to_end.wait(5)
                 continue
             _logger.info("A window is open; listening on %s.", settings.bind)
@@ -66,11 +75,3 @@ def run_in_foreground(settings: Settings) -> int:
             signal.signal(signal.SIGTERM, end)
             signal.signal(signal.SIGINT, end)
     return 0
-
-
-def _window(settings: Settings) -> Window | None:
-    try:
-        return settings.switch.read()
-    except StagedoorError as error:
-        _logger.warning("%s", error)
-        return None

@@ -155,6 +155,11 @@ class Tracing:
                 # The client knows this thread by its request, and would show it as running for good.
                 self._internals.report_thread_exited(self._debugger, matching.thread)
 
+    def deny_this_thread(self) -> None:
+        """Finish on the calling thread what :meth:`leave` could not do from another one."""
+        if not self.serves(threading.get_ident()):
+            self._threads.deny()
+
     def serves(self, ident: int | None) -> bool:
         """Whether the thread ``ident`` serves a matching request now."""
         return ident in self._matching
@@ -260,6 +265,9 @@ class Tracing:
         self._listener.paused(pause)
         try:
             wait()
+        except Exception:
+            # pydevd's own trouble, which would come up in the application: the request runs on instead.
+            self._internals.run_thread(thread)
         finally:
             matching.pause = None
             self._threads.resume()

@@ -35,14 +35,15 @@ class SettraceThreads:
             self._untrace_from_outside(matching)
             return
         self._set_trace(None)
+        if matching.previous_trace is not None:
+            sys.settrace(matching.previous_trace)
+            return
         frame: FrameType | None = sys._getframe()
         while frame is not None:
             # A step out of the application leaves a trace function in the server's frames, which would keep the
             # debugger alive for as long as the pooled thread.
             frame.f_trace = None
             frame = frame.f_back
-        if matching.previous_trace is not None:
-            sys.settrace(matching.previous_trace)
 
     def _untrace_from_outside(self, matching: Matching) -> None:
         previous = matching.previous_trace
