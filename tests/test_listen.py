@@ -84,7 +84,7 @@ def os_threads(process: int | str = "self") -> int:
 
 
 def thread_objects() -> int:
-    return sum(isinstance(each, threading.Thread) for each in gc.get_objects())
+    return sum(issubclass(type(each), threading.Thread) for each in gc.get_objects())
 
 
 def descriptors() -> int:

@@ -214,6 +214,8 @@ class Run:
             started, self.tracing = self.tracing, None
             if self.begun:
                 debugger.end(self, started)
+            # Else the window's end would be recorded with the next request, whenever that comes.
+            debugger.watch.current(look=True)
 
     def _wait_for_the_one_before(self) -> None:
         before, self._before = self._before, None

@@ -160,7 +160,10 @@ def _afterwards(stage: Stage) -> None:
 
 def _application_log(stage: Stage) -> None:
     _title("The application's log")
-    records = wait_for(lambda: _records(stage), "the application's log to tell all of it")
+    # The application looks at its switch when a request comes.
+    records = wait_for(
+        lambda: stage.page(stage.somebody) and _records(stage), "the application's log to tell all of it"
+    )
     for event, sentence in records:
         _row(event, sentence)
 
