@@ -160,11 +160,12 @@ def _afterwards(stage: Stage) -> None:
 
 def _application_log(stage: Stage) -> None:
     _title("The application's log")
-    # The application looks at its switch when a request comes.
-    records = wait_for(
-        lambda: stage.page(stage.somebody) and _records(stage), "the application's log to tell all of it"
-    )
-    for event, sentence in records:
+
+    def told() -> list[tuple[str, str]] | None:
+        stage.page(stage.somebody)  # The application looks at its switch when a request comes.
+        return _records(stage)
+
+    for event, sentence in wait_for(told, "the application's log to tell all of it"):
         _row(event, sentence)
 
 
