@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stagedoor import allowlist as module
 from stagedoor.allowlist import Allowlist, is_loopback, normalized
 from stagedoor.errors import ConfigurationError
 
@@ -292,31 +290,19 @@ def test_is_not_loopback(address: str) -> None:
     assert not Allowlist("0.0.0.0/1 ::/1").is_loopback(address)
 
 
-def test_a_flood_of_addresses_is_not_remembered_for_ever() -> None:
-    allowlist = Allowlist("10.0.0.1")
-    for number in range(3 * module.REMEMBERED):
-        assert f"11.0.{number >> 8}.{number & 255}" not in allowlist
-        assert len(allowlist._answers) <= module.REMEMBERED
-    assert "10.0.0.1" in allowlist
+def test_no_network_of_ipv6_lets_an_ipv4_mapped_address_in() -> None:
+    around = Allowlist("::/64 10.0.0.1")
+    assert "::ffff:10.0.0.1" in around
+    assert "::ffff:10.0.0.2" not in around
+    assert ["::fffe:ffff:ffff" in around, "::1:0:0:0" in around] == [True, True]
 
 
-def test_a_string_longer_than_an_address_is_not_remembered() -> None:
-    allowlist = Allowlist("10.0.0.1")
-    assert "10.0.0.1" + " " * module.LONGEST_ADDRESS not in allowlist
-    assert "0000:0000:0000:0000:0000:ffff:010.000.000.001" not in allowlist
-    assert len(allowlist._answers) == 1
-
-
-def test_threads_get_right_answers_while_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 3)
-    allowlist = Allowlist("10.0.0.0-10.0.0.127")
-    addresses = [f"10.0.0.{number % 256}" for number in range(4000)]
-
-    def wrong_answers(_: int) -> list[str]:
-        return [each for each in addresses if (each in allowlist) != (int(each.split(".")[3]) < 128)]
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(wrong_answers, range(4))) == [[]] * 4
+def test_the_first_and_the_last_of_all_addresses_are_found() -> None:
+    ends = Allowlist("0.0.0.0 255.255.255.255 :: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+    inside = ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]
+    beside = ["0.0.0.1", "255.255.255.254", "::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", "10.0.0.1", "2001:db8::1"]
+    assert [address in ends for address in inside] == [True] * 4
+    assert [address in ends for address in beside] == [False] * 6
 
 
 # -- Properties ------------------------------------------------------------------------------------------------

@@ -94,6 +94,23 @@ def events_come_from_sys_monitoring_on_3_12_and_later() -> None:
     assert module("_pydevd_bundle.pydevd_constants").PYDEVD_USE_SYS_MONITORING is MONITORING
 
 
+@fact
+def debugpy_describes_the_environment_to_its_log_once_or_takes_it_as_described() -> None:
+    api = module("debugpy.server.api")
+    described: list[str] = []
+    original, api.log.describe_environment = api.log.describe_environment, described.append
+    try:
+        assert api.ensure_logging.ensured is False
+        for ensured, times in ((True, 0), (False, 1)):
+            api.ensure_logging.ensured = ensured
+            api.ensure_logging()
+            assert len(described) == times
+    finally:
+        api.log.describe_environment = original
+        api.ensure_logging.ensured = False
+    assert api.log.log_dir is None
+
+
 # -- Shapes ------------------------------------------------------------------------------------------------------------
 
 

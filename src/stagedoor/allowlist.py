@@ -8,22 +8,18 @@ netaddr's reading of the entries is compiled to sorted lists.
 from __future__ import annotations
 
 import re
-import socket
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 import netaddr  # type: ignore[import-untyped]
 
 from .errors import ConfigurationError
 
-#: For how many addresses an answer is remembered, before all are forgotten and it starts again.
-REMEMBERED = 4096
-#: The longest spelling of an address, in characters: IPv6 in full, with an embedded IPv4 address.
-LONGEST_ADDRESS = 45
 PRINTED = 8  # entries that a log line spells out
 
-_IPV4_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, section 2.5.5.2: ::ffff:0:0/96
+_MAPPED = netaddr.IPNetwork("::ffff:0:0/96")  # IPv4-mapped IPv6: RFC 4291, section 2.5.5.2
+_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 _BITS = {4: 32, 6: 128}
 _NUMBER = r"(?:0|[1-9]\d{0,2})"
 _PART = rf"(?:\*|{_NUMBER}(?:-{_NUMBER})?)"
@@ -59,8 +55,8 @@ class Allowlist:
     def __init__(self, entries: str | Iterable[str], name: str = "allow") -> None:
         ranges = dict(_read_entry(entry, name) for entry in _split(entries, name))
         self._entries = tuple(ranges)
-        self._compiled = _compiled(ranges.values())
-        self._answers = _Remembered(self._look_up)
+        #: What ``in`` asks, for whoever asks it of every request: a call of this costs less.
+        self.is_allowed = _compiled(ranges.values())
 
     def __contains__(self, address: object) -> bool:
         """Whether an address, as text, is let in. Never raises.
@@ -68,7 +64,7 @@ class Allowlist:
         False for all that is no address: blanks, zone ids, networks, integers. Exactly :class:`str` counts as
         text (the native string of PEP 3333), because a subclass could compare as it pleases.
         """
-        return type(address) is str and self._answers[address]
+        return self.is_allowed(address)
 
     @staticmethod
     def is_loopback(address: object) -> bool:
@@ -91,47 +87,19 @@ class Allowlist:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
 
-    def _look_up(self, address: str) -> bool:
-        packed = _packed(address)
-        if packed is None:
-            return False
-        firsts, lasts = self._compiled[len(packed)]
-        index = bisect_right(firsts, packed) - 1
-        return index >= 0 and packed <= lasts[index]
-
 
 def normalized(address: object) -> str | None:
     """The one canonical spelling of an address, or ``None`` for all that is no address. Never raises.
 
     IPv4-mapped IPv6 becomes IPv4: ``"::FFFF:0a00:0001"`` gives ``"10.0.0.1"``.
     """
-    return _spellings[address] if type(address) is str else None
+    return _spelled(address) if type(address) is str else None
 
 
 def is_loopback(address: object) -> bool:
     """Whether an address, as text, is a loopback address: 127.0.0.0/8 or ::1. Never raises."""
     spelling = normalized(address)
     return spelling is not None and (spelling == "::1" or spelling.startswith("127."))
-
-
-class _Remembered(dict[str, Any]):
-    """The answers of a function of an address, remembered per spelling, bounded in number and in length.
-
-    When full it starts again, so a flood of new addresses costs everybody else one more look-up in 4096. It needs
-    no lock: threads that interleave compute an answer twice, or go over the bound by one each.
-    """
-
-    def __init__(self, function: Callable[[str], Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, address: str) -> Any:
-        answer = self._function(address)
-        if len(address) <= LONGEST_ADDRESS:
-            if len(self) >= REMEMBERED:
-                self.clear()
-            self[address] = answer
-        return answer
 
 
 def _packed(address: str) -> bytes | None:
@@ -141,37 +109,72 @@ def _packed(address: str) -> bytes | None:
     """
     try:
         if ":" not in address:
-            return socket.inet_pton(socket.AF_INET, address)
+            return inet_pton(AF_INET, address)
         if "%" in address:  # a zone id; what inet_pton makes of it is the platform's choice
             return None
-        packed = socket.inet_pton(socket.AF_INET6, address)
+        packed = inet_pton(AF_INET6, address)
     except (OSError, ValueError):  # ValueError: a null character, or what can't be encoded
         return None
-    return packed[12:] if packed.startswith(_IPV4_MAPPED) else packed
+    return packed[12:] if packed.startswith(_MAPPED_PREFIX) else packed
 
 
 def _spelled(address: str) -> str | None:
     packed = _packed(address)
     if packed is None:
         return None
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
-_spellings = _Remembered(_spelled)
+def _compiled(ranges: Iterable[netaddr.IPListMixin]) -> Callable[[object], bool]:
+    """Whether an address, as text, is in one of these ranges: a function for :attr:`Allowlist.is_allowed`.
 
-
-def _compiled(ranges: Iterable[netaddr.IPListMixin]) -> dict[int, tuple[list[bytes], list[bytes]]]:
-    """The first and last addresses of what is allowed, sorted and disjoint, by the size of an address in bytes.
-
-    Bytes of one size sort like the numbers that they are, so what inet_pton returns is looked up as it is.
+    It searches sorted bounds, at each of which the answer changes. Bytes of one size sort like the numbers that they
+    are, so what inet_pton returns is looked up as it is. No answer is remembered: to remember one takes longer than to
+    find it again (on CPython 3.12 about 200 ns, and 100 in 1,000 networks).
     """
-    compiled: dict[int, tuple[list[bytes], list[bytes]]] = {4: ([], []), 16: ([], [])}
-    for allowed in netaddr.IPSet(ranges).iter_ipranges():
-        size = _BITS[allowed.version] // 8
-        firsts, lasts = compiled[size]
-        firsts.append(allowed.first.to_bytes(size, "big"))
-        lasts.append(allowed.last.to_bytes(size, "big"))
-    return compiled
+    allowed = netaddr.IPSet(ranges)
+    ipv4_spans = [(each.first, each.last) for each in allowed.iter_ipranges() if each.version == 4]
+    # IPv4-mapped addresses are IPv4, so no network of IPv6 lets them in, and those of IPv4 do.
+    allowed.remove(_MAPPED)
+    ipv6_spans = [(each.first, each.last) for each in allowed.iter_ipranges() if each.version == 6]
+    ipv6_spans += [(_MAPPED.first + first, _MAPPED.first + last) for first, last in ipv4_spans]
+    ipv4, ipv6 = _searchable(ipv4_spans, 4), _searchable(ipv6_spans, 16)
+
+    def is_allowed(address: object) -> bool:
+        if type(address) is not str:
+            return False
+        try:
+            # As _packed reads it, but without another call.
+            if ":" not in address:
+                packed, (bounds, answers) = inet_pton(AF_INET, address), ipv4
+            elif "%" not in address:
+                packed, (bounds, answers) = inet_pton(AF_INET6, address), ipv6
+            else:
+                return False
+        except (OSError, ValueError):
+            return False
+        answer = answers[packed[0]]
+        return bisect_right(bounds, packed) & 1 == 1 if answer is None else answer
+
+    return is_allowed
+
+
+def _searchable(spans: list[tuple[int, int]], size: int) -> tuple[list[bytes], list[bool | None]]:
+    """The sorted bounds of what is allowed; and by the first byte of an address the answer, where it is the same for all
+    such addresses: of many networks few are searched.
+
+    :param spans: first and last addresses, disjoint.
+    :param size: of an address, in bytes.
+    """
+    end = 2 ** (8 * size)
+    numbers = [number for first, last in sorted(spans) for number in (first, last + 1) if number < end]
+    bounds = [number.to_bytes(size, "big") for number in numbers]
+    answers: list[bool | None] = []
+    for first_byte in range(256):
+        index = bisect_right(bounds, bytes((first_byte, *bytes(size - 1))))
+        is_same = index == bisect_right(bounds, bytes((first_byte, *b"\xff" * (size - 1))))
+        answers.append(index & 1 == 1 if is_same else None)
+    return bounds, answers
 
 
 class _Unreadable(Exception):

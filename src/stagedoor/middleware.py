@@ -99,6 +99,7 @@ class StageDoor:
         self._watch = WindowWatch(self.settings.switch, self._audit, clock)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
         self._visits = Visits(self._debugger, self._audit, self.settings.break_on)
+        self._is_allowed = self._allow.is_allowed
         self._is_quiet = self._audit.strangers.is_quiet
         self._traced = self._visits.traced
         self._matched: set[tuple[str, str]] = set()
@@ -142,7 +143,7 @@ class StageDoor:
             if self._traced:
                 self._visits.release_abandoned()
             remote = environ.get("REMOTE_ADDR")
-            if remote not in self._allow and self._is_quiet(remote, now):
+            if not self._is_allowed(remote) and self._is_quiet(remote, now):
                 # What follows would come to the same, with a sentence that nobody reads.
                 return None
             address = client_address(environ, forwarded=self.settings.forwarded)

@@ -65,6 +65,10 @@ class Internals:
             self.set_trace_to_threads = tracing.set_trace_to_threads
             self._restore_settrace = tracing.restore_sys_set_trace_func
             self._called: bool = self.api.listen.called
+            self._described: bool = self.api.ensure_logging.ensured
+            if self.api.log.log_dir is None:
+                # On its first use debugpy describes the whole environment to its log: 0.1 s and 2.5 MiB, for nobody.
+                self.api.ensure_logging.ensured = True
             self._debugger_class = guarded_debugger_class(self.pydevd.PyDB)
             if self.uses_monitoring:
                 facade = importlib.import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring")

@@ -44,8 +44,7 @@ class Tracing:
     def prepare() -> None:
         """Import the debugger, so that :meth:`start` is quick. Never raises."""
         with suppress(Exception):
-            # On its first use debugpy describes the whole environment to its log, which takes 0.1 s. Not on a request.
-            Internals().api.ensure_logging()
+            Internals()
 
     def start_over(self, connection: socket.socket) -> None:
         """Start pydevd as the peer of a connected socket, over which it speaks DAP; no port is opened.
