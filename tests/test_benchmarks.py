@@ -103,6 +103,12 @@ def test_the_page_is_about_2000_calls_and_every_view_has_a_line_to_stop_at() -> 
         assert first < workloads.stop_line(view) <= first + 3
 
 
+def test_the_bare_application_has_nothing_of_stagedoor() -> None:
+    script = "import sys, benchmarks.workloads; print([name for name in sys.modules if 'stagedoor' in name])"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=BENCHMARKS.parent)
+    assert said.stdout == "[]\n", said.stderr
+
+
 @pytest.mark.parametrize(
     ("result", "cell"),
     [
@@ -159,14 +165,16 @@ def test_figures_are_written_for_people() -> None:
 
 def test_a_load_is_counted_and_a_failed_request_fails_the_run(serve: Serve) -> None:
     server = serve("waitress")
-    with Connections(server.port, "/hello", 4) as load:
-        found = load.run(0.2)
-        assert found.throughput > 4
-        assert 0 < found.p50 <= found.p99 < 10_000
-        # The same connections again.
-        assert load.run(0.1).throughput > 0
-    with Connections(server.port, "/failing", 2) as load, pytest.raises(RuntimeError, match="500"):
-        load.run(0.2)
+    found = Connections(server.port, "/hello", 4).run(0.2)
+    assert found.throughput > 4
+    assert 0 < found.p50 <= found.p99 < 10_000
+    with pytest.raises(RuntimeError, match="500"):
+        Connections(server.port, "/failing", 2).run(0.2)
+
+
+def test_a_load_goes_on_where_the_server_closes_connections(serve: Serve) -> None:
+    server = serve("gunicorn", STAGEDOOR_TESTS_OPTIONS="workers=1 threads=2 keepalive=0")
+    assert Connections(server.port, "/hello", 4).run(0.2).throughput > 20
 
 
 def test_the_paused_state_has_the_name_that_its_target_looks_for() -> None:

@@ -8,7 +8,7 @@ import shutil
 import statistics
 import subprocess
 import time
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 from support.servers import OTHER
 
@@ -22,13 +22,11 @@ class Load(NamedTuple):
 
 
 class Generator(Protocol):
-    """Loads one server. Used as a context."""
+    """Loads one server."""
 
     #: What it is, for the report.
     name: str
 
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *error: object) -> None: ...
     def run(self, seconds: float) -> Load: ...
 
 
@@ -43,12 +41,6 @@ class Wrk:
     def __init__(self, port: int, path: str, connections: int) -> None:
         self.name = f"wrk, {connections} connections"
         self._command = ["wrk", "-t", "1", "-c", str(connections), "--latency", f"http://127.0.0.1:{port}{path}", "-d"]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
     def run(self, seconds: float) -> Load:
         said = subprocess.run(
@@ -68,41 +60,25 @@ def _wrk_milliseconds(said: str, percentile: int) -> float:
 
 
 class Connections:
-    """Our own, in Python. Its connections stay the same for all runs: which of them share a worker decides on the times."""
+    """Our own, in Python."""
 
     def __init__(self, port: int, path: str, connections: int) -> None:
         self.name = f"Python, {connections} connections"
         self._port = port
         self._request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
         self._number = connections
-        self._runner = asyncio.Runner()
-        self._connections: list[_Connection] = []
-
-    def __enter__(self) -> Self:
-        self._runner.__enter__()
-        self._runner.run(self._connect())
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for connection in self._connections:
-            connection.close()
-        self._runner.__exit__(None, None, None)
 
     def run(self, seconds: float) -> Load:
-        return self._runner.run(self._run(seconds))
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        for _ in range(self._number):
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._request), "127.0.0.1", self._port, local_addr=(OTHER, 0)
-            )
-            self._connections.append(connection)
+        return asyncio.run(self._run(seconds))
 
     async def _run(self, seconds: float) -> Load:
         started = time.perf_counter()
-        until = started + seconds
-        answers = await asyncio.gather(*(connection.run(until) for connection in self._connections))
+        connections = [_Connection(self._port, self._request, started + seconds) for _ in range(self._number)]
+        try:
+            answers = await asyncio.gather(*(connection.run() for connection in connections))
+        finally:
+            for connection in connections:
+                connection.close()
         lasted = time.perf_counter() - started
         taken = [one for those in answers for one in those]
         percentiles = statistics.quantiles(taken, n=100)
@@ -112,36 +88,44 @@ class Connections:
 class _Connection(asyncio.Protocol):
     """One connection, that sends a request when it has the answer to the last one. A failed request fails the run."""
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, until: float) -> None:
+        self._port = port
         self._request = request
+        self._until = until
         self._received = b""
-        self._sent_at = self._until = 0.0
+        self._sent_at = 0.0
         self._taken: list[float] = []
-        self._over: asyncio.Future[list[float]] | None = None
+        self._over: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
+        self._transport: asyncio.WriteTransport | None = None
+        self._again: asyncio.Task[None] | None = None
+
+    async def run(self) -> list[float]:
+        """Send requests; gives the seconds that each answer took."""
+        await self._connect()
+        return await self._over
+
+    def close(self) -> None:
+        self._over.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self, "127.0.0.1", self._port, local_addr=(OTHER, 0))
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._send(transport)
 
-    def run(self, until: float) -> asyncio.Future[list[float]]:
-        """Send requests until then; gives the seconds that each answer took."""
-        self._until, self._taken = until, []
-        self._over = asyncio.get_running_loop().create_future()
-        self._send()
-        return self._over
-
-    def close(self) -> None:
-        self._over = None
-        self._transport.close()
-
-    def _send(self) -> None:
+    def _send(self, transport: asyncio.WriteTransport) -> None:
         self._received = b""
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found or self._over is None:
+        if not found or self._over.done() or self._transport is None:
             return
         length = re.search(rb"(?im)^content-length: (\d+)", head)
         if length is None or not head.startswith(b"HTTP/1.1 200 "):
@@ -150,10 +134,15 @@ class _Connection(asyncio.Protocol):
             now = time.perf_counter()
             self._taken.append(now - self._sent_at)
             if now < self._until:
-                self._send()
+                self._send(self._transport)
             else:
                 self._over.set_result(self._taken)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._over is not None and not self._over.done():
+        if self._over.done():
+            return
+        if self._received:
             self._over.set_exception(RuntimeError(f"The server has closed a connection under load: {error}"))
+        else:
+            # It keeps so many alive, and closes others after an answer.
+            self._again = asyncio.get_running_loop().create_task(self._connect())

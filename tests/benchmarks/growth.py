@@ -110,7 +110,8 @@ def by_workers(numbers: tuple[int, ...], seconds: float) -> Rows:
     """Requests under load while three are paused, to those before, and the time from the window's end to nothing left."""
     rows: Rows = []
     for number in numbers:
-        with server(workers=number, threads=4) as target, generator(target.port, "/page", CONNECTIONS) as load:
+        with server(workers=number, threads=4) as target:
+            load = generator(target.port, "/page", CONNECTIONS)
             load.run(seconds / 2)
             before = load.run(seconds)
             ide = target.ready("view")

@@ -25,8 +25,10 @@ SERVERS, SECONDS = 5, 2.5
 def server(workers: int, threads: int, **environ: str) -> Iterator[GatedServer]:
     """gunicorn with the measured application behind Stagedoor."""
     with tempfile.TemporaryDirectory() as folder:
-        # A connection that is kept alive for long: between two phases it has nothing to say.
-        options = f"workers={workers} threads={threads} keepalive=75"
+        # Else it is by chance how many connections each worker gets, from half of them to all. That makes more of a
+        # difference from one phase to the next than everything that is measured here. A few are for the paused ones.
+        fair = CONNECTIONS // workers + 8
+        options = f"workers={workers} threads={threads} worker_connections={fair}"
         made = GatedServer(Path(folder), options=options, app="benchmarks.workloads:application", **environ)
         try:
             yield made
@@ -40,7 +42,8 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
     taken: defaultdict[str, list[Load]] = defaultdict(list)
     name = ""
     for _ in range(servers):
-        with server(workers=2, threads=8) as target, generator(target.port, "/page", connections) as load:
+        with server(workers=2, threads=8) as target:
+            load = generator(target.port, "/page", connections)
             name = load.name
             load.run(seconds / 2)
             taken["before"].append(load.run(seconds))

@@ -11,7 +11,7 @@ from wsgiref.util import setup_testing_defaults
 import jinja2
 
 from support import application as tested
-from support.servers import ALLOWED, OTHER
+from support.addresses import ALLOWED, OTHER
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

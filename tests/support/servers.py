@@ -21,10 +21,8 @@ from stagedoor import Window
 from stagedoor.dapclient import DapClient
 from stagedoor.switches import FileSwitch
 from support import application
+from support.addresses import ALLOWED, OTHER
 from support.waiting import wait_for
-
-#: The address that the tests allow, and one that they do not.
-ALLOWED, OTHER = "127.0.0.2", "127.0.0.3"
 
 
 def free_port(host: str = "127.0.0.1") -> int:
