@@ -66,7 +66,9 @@ def undisturbed(server: GatedServer, requests: int = 40) -> list[Answer]:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda number: server.get(f"/view?{number}", OTHER), range(requests)))
     assert [answer.body for answer in answers] == [f"total 7 for {number}" for number in range(requests)]
-    assert max(answer.seconds for answer in answers) < UNDISTURBED
+    slowest = max(answer.seconds for answer in answers)
+    print(f"The slowest of {requests} requests of others took {slowest * 1000:.1f} ms.")
+    assert slowest < UNDISTURBED
     return answers
 
 
@@ -160,14 +162,14 @@ def test_an_exception_stops_where_it_is_raised(serve_gated: ServeGated, chosen: 
     assert server.get("/failing", OTHER).status == 500
 
 
-@pytest.mark.parametrize(("server_name", "options"), WORKERS)
+@pytest.mark.parametrize(("server_name", "options"), SERVERS)
 def test_disconnecting_and_attaching_again_misses_nothing(
     serve_gated: ServeGated, server_name: str, options: str
 ) -> None:
     server = serve_gated(server_name, options)
     server.open()
     server.joined()
-    for number in range(int(os.environ.get("STAGEDOOR_TESTS_REATTACHMENTS", "8"))):
+    for number in range(50):
         ide = server.ide("view")
         paused = server.start_get(f"/view?{number}", ALLOWED)
         assert ide.stopped().locals()["query"] == f"'{number}'"

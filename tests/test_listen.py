@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Serve
+from conftest import Serve, ServeGated
 from stagedoor import ConfigurationError, StageDoor
 from stagedoor.dapclient import DapClient
 from stagedoor.debuggers import base, listen
@@ -388,12 +388,14 @@ def test_a_server_that_is_told_to_end_is_not_held_up_by_paused_requests(serve: S
     wait_for(lambda: not adapters(server.debug_port), "the adapter to end with its server", timeout=3)
 
 
+@pytest.mark.parametrize("debugger", ["listen", "gatekeeper"])
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
-def test_green_threads_are_refused(serve: Serve, library: str) -> None:
+def test_green_threads_are_refused(serve_gated: ServeGated, library: str, debugger: str) -> None:
     pytest.importorskip(library)
-    server = serve(library, STAGEDOOR_DEBUGGER="listen")
+    server = serve_gated(library, STAGEDOOR_DEBUGGER=debugger)
     server.open()
-    wait_for(lambda: "Stagedoor" in server.get("/hello", ALLOWED).headers, "the server to notice")
+    wait_for(lambda: "busy" in server.get("/hello", ALLOWED).headers.get("Stagedoor", ""), "the server to refuse")
+    assert not server.gatekeepers()
     answer = server.get("/view?x", ALLOWED)
     assert answer.body == "total 7 for x"
     assert f"{library} has patched this process" in answer.headers["Stagedoor"]
