@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import threading
 from collections.abc import Iterator
@@ -213,3 +214,33 @@ def test_threads_that_come_and_go_leave_it_as_it_was(scene: Scene) -> None:
         thread.join(30)
     assert scene.run() == NOTHING
     assert (scene.monitoring._running, scene.monitoring._in_progress) == (0, 0)
+
+
+def test_code_that_had_events_is_as_it_was_but_for_what_cpython_3_12_never_restores(scene: Scene) -> None:
+    """CPython 3.12 joins two instructions into one (LOAD_FAST__LOAD_FAST) when it makes a code object, and parts them for
+    good when any tool has events in it. From 3.13 on its compiler joins them.
+    """
+
+    def hot() -> int:
+        total = 0
+        for number in range(100):
+            total += number & 3
+        return total
+
+    def instructions() -> list[str]:
+        for _ in range(100):  # Until the interpreter has specialised them.
+            hot()
+        return [each.opname for each in dis.get_instructions(hot, adaptive=True)]
+
+    before = instructions()
+    scene.monitoring.enter()
+    scene.monitoring.set_local_events(TOOL, hot.__code__, real.events.LINE)
+    during = instructions()
+    scene.monitoring.leave()
+    scene.monitoring.end()
+    after = instructions()
+    assert "INSTRUMENTED_LINE" in during
+    if sys.version_info >= (3, 13):
+        assert after == before
+    else:
+        assert after == [name.partition("__")[0] for name in before] != before
