@@ -113,6 +113,7 @@ def test_the_bare_application_has_nothing_of_stagedoor() -> None:
     ("result", "cell"),
     [
         pytest.param(a_result(ratio_attached=1.02), "1.02x met", id="at the limit"),
+        pytest.param(a_result(ratio_attached=1.0249), "1.02x met", id="at the limit as it is shown"),
         pytest.param(a_result(ratio_attached=1.2, on_processor=1.2), "1.20x MISSED", id="over it on a quiet machine"),
         pytest.param(
             a_result(ratio_attached=1.2, on_processor=1.01),

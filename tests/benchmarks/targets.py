@@ -46,15 +46,19 @@ class Target:
         return f"{value:.0f} {self.unit}" if value >= 100 else f"{value:.3g} {self.unit}"
 
     def _verdict(self, sections: Sections, measured: float) -> str:
-        if measured <= self.limit:
+        if self._is_met(measured):
             return "met"
         if self.find_on_processor is not None:
             on_processor = self.find_on_processor(sections[self.section])
-            if on_processor <= self.limit:
+            if self._is_met(on_processor):
                 return f"met by processor time, {self.shown(on_processor)}"
         # What else runs on a machine has no part in nanoseconds on the processor, and none in memory.
         is_disturbed = self.unit in ("x", "ms") and is_noisy(sections)
         return "missed, but too noisy to tell" if is_disturbed else "MISSED"
+
+    def _is_met(self, value: float) -> bool:
+        # A ratio as it is shown: its third digit is another one in the next run.
+        return (round(value, 2) if self.unit == "x" else value) <= self.limit
 
 
 def per_request(variant: str) -> Callable[[Any], float]:
@@ -97,11 +101,13 @@ def memory(measured: str) -> Callable[[Any], float]:
 
 _OPEN = "open, not matching, 1,000 networks"
 _OPEN_OTHERS = "open, every request from another address, 1,000 networks"
+_OPEN_BESIDE = "open, every request from another address beside 1,000 networks"
 
 TARGETS = [
     Target("closed, more than an empty middleware", 80, "ns", "per_request", per_request("closed")),
     Target("open, no client, 1,000 networks, more than empty", 500, "ns", "per_request", per_request(_OPEN)),
     Target("the same, each request from another address", 500, "ns", "per_request", per_request(_OPEN_OTHERS)),
+    Target("the same, each of them next to an allowed one", 500, "ns", "per_request", per_request(_OPEN_BESIDE)),
     ratio_of("attached, not matching: page", 1.02, ATTACHED, PAGE),
     ratio_of("attached, not matching: hot loop in the function with the breakpoint", 1.05, ATTACHED, HOT),
     ratio_of("while matching requests are paused: page and hot loop", 1.05, PAUSED, PAGE, HOT),
