@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from stagedoor.demo.visitors import PAIRS
+from stagedoor.gatekeeper.guard import IDLE
 from stagedoor.ide import Ide
 from support.servers import is_listening
 from support.waiting import wait_for
@@ -188,7 +189,8 @@ def test_nothing_lasts_when_it_is_killed(demo: Run) -> None:
     run.wait_for("still paused")
     run.process.kill()
     run.wait()
-    wait_for(lambda: not run.processes(), "the application and its debugger to end")
+    # If it was killed before it has moved the window's end, its gatekeeper waits for another worker first.
+    wait_for(lambda: not run.processes(), "the application and its debugger to end", timeout=IDLE + 5)
 
 
 def get(port: int, source: str) -> str:

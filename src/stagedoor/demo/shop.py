@@ -35,6 +35,7 @@ def main() -> None:
     for host in sys.argv[1:]:
         server = make_server(host, port, door, threaded=True)
         port = server.port
+        server.daemon_threads = False  # The end of this process waits for the answers that are on their way.
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print(port, flush=True)
     sys.stdin.read()  # returns when the demo ends, however it ends
