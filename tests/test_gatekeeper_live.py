@@ -126,11 +126,26 @@ def test_attaching_again_hits_in_the_very_next_request(server: GatedServer) -> N
         wait_for(lambda: server.status()["client"] is None, "the client to be gone")
 
 
-def test_what_would_end_the_debugger_is_refused_and_the_session_goes_on(server: GatedServer, ide: Ide) -> None:
+#: Of each of them pydevd's reader dies, and with it every pause.
+DEADLY: dict[str, tuple[str, dict[str, Any]]] = {
+    "breakpoints in no file": ("setBreakpoints", {"source": {}, "breakpoints": [{"line": 1}]}),
+    "breakpoints in a file that can have no such name": (
+        "setBreakpoints",
+        {"source": {"path": "/a\0.py"}, "breakpoints": [{"line": 1}]},
+    ),
+    "a step of no thread": ("next", {"threadId": 0}),
+    "options that are none": ("setExceptionBreakpoints", {"filters": [], "exceptionOptions": [{"breakMode": 1}]}),
+}
+
+
+@pytest.mark.parametrize(("command", "arguments"), DEADLY.values(), ids=DEADLY.keys())
+def test_what_would_end_the_debugger_is_refused_and_the_session_goes_on(
+    server: GatedServer, ide: Ide, command: str, arguments: dict[str, Any]
+) -> None:
     request = server.start_get("/view?mine", ALLOWED)
     stop = ide.stopped()
-    with pytest.raises(RequestFailed, match=r'"source\.path" has to be a text'):
-        stop.session.request("setBreakpoints", {"source": {}, "breakpoints": []})
+    with pytest.raises(RequestFailed, match="debugpy could not do it"):
+        stop.session.request(command, arguments)
     assert stop.locals()["query"] == "'mine'"
     stop.resume()
     assert request.answer().body == "total 7 for mine"
@@ -195,6 +210,19 @@ def test_a_window_in_memory_is_closed_everywhere(staged: Staged) -> None:
     assert is_listening(staged.port)
     staged.door.close()
     wait_for(lambda: not is_listening(staged.port), "the debug port to be closed", timeout=1)
+
+
+def test_a_window_in_memory_that_is_closed_and_opened_at_once_is_closed_everywhere(staged: Staged) -> None:
+    staged.open()
+    first = wait_for(staged.status, "the gatekeeper")
+    # As another process would do it: this one's thread sees only that there is another window.
+    staged.door.settings.switch.close()
+    staged.door.settings.switch.open(timedelta(minutes=5), opened_by="the tests")
+    wait_for(
+        lambda: (found := staged.status()) is not None and found["pid"] != first["pid"],
+        "a gatekeeper for the new window",
+        timeout=3,
+    )
 
 
 def test_the_end_of_a_window_in_memory_can_be_moved(staged: Staged) -> None:

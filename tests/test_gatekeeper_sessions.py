@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stagedoor import dap
-from stagedoor.dapclient import DapClient, RequestFailed
+from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper import child, client, root, sessions
 from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker
 from support.servers import ALLOWED
@@ -95,6 +95,36 @@ def test_a_client_that_hangs_up_without_a_word_holds_nothing_any_more(gatekeeper
     gatekeeper.attach(OTHER_DEVELOPER)
 
 
+def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root, "HANDSHAKE_PATIENCE", 0.2)
+    gatekeeper = start()
+    halfway = gatekeeper.connect()
+    halfway.request("initialize", {"adapterID": "debugpy"})
+    attach = halfway.send("attach", {})
+    with pytest.raises(RequestFailed, match=r'"configurationDone" did not come within 0\.2 s of "attach"'):
+        halfway.wait_response(attach)
+    gatekeeper.attach(OTHER_DEVELOPER)
+
+
+def test_a_worker_that_joins_while_the_client_is_welcomed_is_announced_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SEEN_PATIENCE", 0.3)
+    gatekeeper = start()
+    worker = gatekeeper.worker(deaf=True)
+    session = gatekeeper.connect()
+    session.request("initialize", {"adapterID": "debugpy", "supportsStartDebuggingRequest": True})
+    attach = session.send("attach", {})
+    session.wait_event("initialized")
+    session.request("configurationDone")
+    worker.bring_debugger()
+    session.wait_reverse_request("startDebugging")
+    session.wait_response(attach)
+    session.request("threads")  # All that was sent before its answer has come.
+    with pytest.raises(WaitFailed):
+        session.wait_reverse_request("startDebugging", timeout=0)
+
+
 def test_the_attach_is_answered_when_the_workers_know_of_it(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     gatekeeper.attach()
@@ -145,6 +175,7 @@ ROOT_ANSWERS = {
         {"breakpoints": [{"name": "view"}]},
         {"breakpoints": [{"id": 1, "verified": True}]},
     ),
+    "breakpoints that are none": ("setBreakpoints", {"source": {}, "breakpoints": 1}, {"breakpoints": []}),
     "no breakpoints": ("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": []}, {"breakpoints": []}),
 }
 
@@ -159,7 +190,6 @@ ROOT_REFUSALS = {
     "initialize": ("initialize", {"adapterID": "debugpy"}, "Session is already started"),
     "configurationDone": ("configurationDone", {}, "is only allowed during handling"),
     "what nobody knows": ("setDataBreakpoints", {"breakpoints": []}, "is not supported by debugpy"),
-    "breakpoints of no file": ("setBreakpoints", {"source": {}}, '"source.path" has to be a text'),
 }
 
 
@@ -432,6 +462,15 @@ def test_a_debugger_that_talks_nonsense_ends_its_session(gatekeeper: RunningGate
     child_session = opened(gatekeeper, session)
     debugger.send_raw(b"HTTP/1.1 200 OK\r\n\r\n")
     child_session.wait_event("terminated")
+    wait_console(child_session, f"the debugger of worker {PID} has ended. A DAP message has to begin with")
+
+
+def test_a_debugger_may_send_as_much_as_pydevd_shows_of_a_long_list(gatekeeper: RunningGatekeeper) -> None:
+    """pydevd cuts each value at 65,536 characters."""
+    values = {"variables": [{"name": str(number), "value": "ж" * 65_536} for number in range(60)]}
+    session, _, _ = joined(gatekeeper, bodies={"variables": values})
+    child_session = opened(gatekeeper, session)
+    assert child_session.request("variables", {"variablesReference": 1}) == values
 
 
 # Debuggers that do not answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -504,6 +505,21 @@ def test_nothing_in_the_process_is_changed_after_a_window(stage: Stage) -> None:
     assert process_state() != before
     stage.door.close()
     wait_for(lambda: process_state() == before, "everything to be as before")
+
+
+def test_importing_the_debugger_leaves_everybody_elses_breakpoint_alone() -> None:
+    """Alone in a process: here debugpy was imported long ago."""
+    script = """if True:
+        import builtins, os, sys
+        from stagedoor.tracing import Tracing
+        def state():
+            return sys.breakpointhook, sorted(vars(builtins)), dict(os.environ), sys.gettrace(), sys.settrace
+        before = state()
+        Tracing.prepare()
+        assert "pydevd" in sys.modules
+        print([name for name, was, now in zip(("hook", "builtins", "environ", "trace", "settrace"), before, state()) if was != now])"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (said.stdout, said.stderr) == ("[]\n", "")
 
 
 def test_the_environment_and_the_stderr_of_the_server_are_left_alone(

@@ -271,6 +271,14 @@ def without(*keys: str) -> Change:
     return lambda plain: plain | {"body": {key: value for key, value in plain["body"].items() if key not in keys}}
 
 
+def without_labels(*labels: str) -> Change:
+    def change(plain: dict[str, Any]) -> dict[str, Any]:
+        targets = [each for each in plain["body"]["targets"] if each["label"] not in labels]
+        return plain | {"body": {"targets": targets}}
+
+    return change
+
+
 DIFFERENCES: dict[str, tuple[str, Change]] = {
     "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD_CAPABILITIES)),
     "threads": (
@@ -287,6 +295,9 @@ DIFFERENCES: dict[str, tuple[str, Change]] = {
     "system information": ("the gatekeeper does not load debugpy, and can't tell its version", without("debugpy")),
     "an unknown command": (
         "commands are a whitelist", refused("'setFutureBreakpoints' is not supported by debugpy.")
+    ),
+    "completions of nothing": (
+        "debugpy adds two functions to everybody's builtins", without_labels("execfile", "runfile")
     ),
     "launch": (
         "nothing is launched", refused('"launch" was refused: the application runs already. Use "request": "attach".')

@@ -32,8 +32,9 @@ from .errors import StagedoorError
 #: The largest message that is read from a client, in bytes. The largest ones that clients send list breakpoints.
 CLIENT_BODY_CAP = 1024 * 1024
 
-#: The largest message that is read from a debugger, in bytes: a page of variables, the text of a source file.
-DEBUGGER_BODY_CAP = 16 * 1024 * 1024
+#: The largest message that is read from a debugger, in bytes. pydevd shows up to 65,536 characters of each value, which
+#: are up to 12 bytes each in JSON, and hundreds of values at once; and copies a whole value to the clipboard.
+DEBUGGER_BODY_CAP = 128 * 1024 * 1024
 
 _HEADER_NAME = b"Content-Length: "
 _HEADER_END = b"\r\n\r\n"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dap import Message
-from .dap_arguments import attach_misfit, misfit
+from .dap_arguments import attach_misfit
 from .errors import shortened
 
 
@@ -109,10 +109,7 @@ def from_client(message: Message) -> Verdict:
     rule = RULES.get(message["command"])
     if rule is None:
         return Refuse(f"{shortened(message['command'])} is not supported by debugpy.", show_user=False)
-    verdict = rule(message)
-    if isinstance(verdict, Pass) and (problem := misfit(message["command"], verdict.message.get("arguments"))):
-        return Refuse(f'"{message["command"]}" was refused: {problem}.', show_user=False)
-    return verdict
+    return rule(message)
 
 
 def from_debugger(message: Message) -> Message | None:

@@ -5,9 +5,12 @@ and the test plays the worker.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
+import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -108,9 +111,9 @@ class RunningGatekeeper:
         client.attach(arguments=arguments)
         return client
 
-    def worker(self) -> ScriptedWorker:
+    def worker(self, **keywords: Any) -> ScriptedWorker:
         """This process says hello."""
-        worker = ScriptedWorker(self)
+        worker = ScriptedWorker(self, **keywords)
         self._workers.append(worker)
         return worker
 
@@ -145,9 +148,14 @@ class RunningGatekeeper:
 
 
 class ScriptedWorker:
-    """The test in the place of a worker: it has said hello, and collects what it is told."""
+    """The test in the place of a worker: it has said hello, and collects what it is told.
 
-    def __init__(self, gatekeeper: RunningGatekeeper, **hello: Any) -> None:
+    :param deaf: it does not confirm what it is told of the client.
+    :param hello: what its hello says instead of what is right.
+    """
+
+    def __init__(self, gatekeeper: RunningGatekeeper, *, deaf: bool = False, **hello: Any) -> None:
+        self._deaf = deaf
         config = gatekeeper.config
         self.pid = os.getpid()
         self.told: list[ControlMessage] = []
@@ -195,7 +203,7 @@ class ScriptedWorker:
         with suppress(EOFError, OSError, ValueError):
             while True:
                 for message in self._connection.receive(60):
-                    if "client" in message:
+                    if "client" in message and not self._deaf:
                         with suppress(OSError):  # It has hung up since.
                             self.say({"seen": message["client"]})
                     with self._changed:
@@ -222,6 +230,7 @@ class ScriptedDebugger:
     :param mute: commands that it does not answer.
     :param failing: commands that it answers with an error, and which.
     :param bodies: bodies of its answers.
+    :param stuck: it reads nothing.
     """
 
     def __init__(
@@ -231,6 +240,7 @@ class ScriptedDebugger:
         mute: tuple[str, ...] = (),
         failing: dict[str, str] | None = None,
         bodies: dict[str, dict[str, Any]] | None = None,
+        stuck: bool = False,
     ) -> None:
         self.received: list[dap.Message] = []
         self._mute, self._failing, self._bodies = mute, failing or {}, bodies or {}
@@ -239,7 +249,22 @@ class ScriptedDebugger:
         connection.send({"debuggee": {"pid": os.getpid()}})
         self._socket = connection.detach()
         self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        if not stuck:
+            self._thread.start()
+
+    def wait_full(self) -> None:
+        """Wait until as much waits to be read as the kernel holds, and so more than that on the other side."""
+
+        def waiting() -> int:
+            return int.from_bytes(fcntl.ioctl(self._socket, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+        seen = [0]
+
+        def is_full() -> bool:
+            seen.append(waiting())
+            return seen[-1] == seen[-2] > 100_000
+
+        wait_for(is_full, f"a full socket, not {seen[-1]} bytes", every=0.1)
 
     def commands(self) -> list[str]:
         return [message["command"] for message in list(self.received)]
@@ -280,7 +305,8 @@ class ScriptedDebugger:
     def close(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(2)
-        self._thread.join(5)
+        if self._thread.ident is not None:
+            self._thread.join(5)
         self._socket.close()
 
 

@@ -22,6 +22,11 @@ from .workers import Worker
 #: Seconds within which a connection must have said what it is for.
 FIRST_LINE_PATIENCE = 5.0
 
+#: Seconds that a peer has to read what was sent to it, once its connection is over.
+FAREWELL_PATIENCE = 0.2
+#: Seconds that the last connection of a worker may take to end when it says hello again.
+PREDECESSOR_PATIENCE = 0.5
+
 #: What ends a connection, and nothing else.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, control.ControlError)
 
@@ -35,6 +40,7 @@ class ControlServer:
     :param workers: the workers by process id, kept up to date here.
     :param status: what a command that asks for the status gets.
     :param end: called with the reason, a sentence, when the window is over.
+    :param is_replaceable: workers that this gatekeeper does not fit may end it while it has none, and start another.
     """
 
     def __init__(
@@ -45,6 +51,8 @@ class ControlServer:
         workers: dict[int, Worker],
         status: Callable[[], dict[str, Any]],
         end: Callable[[str], None],
+        *,
+        is_replaceable: bool,
     ) -> None:
         self._config = config
         self._guard = guard
@@ -52,6 +60,7 @@ class ControlServer:
         self._workers = workers
         self._status = status
         self._end = end
+        self._is_replaceable = is_replaceable
         self._alone_since = time.monotonic()
 
     def alone(self) -> float:
@@ -73,8 +82,11 @@ class ControlServer:
             pass
         finally:
             writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(FAREWELL_PATIENCE):
+                    await writer.wait_closed()
+            # A worker that was stopped reads nothing: what waits for it must not keep this process.
+            writer.transport.abort()
 
     async def _answer(
         self,
@@ -85,8 +97,9 @@ class ControlServer:
     ) -> None:
         for purpose, serve in (("hello", self._serve_worker), ("debuggee", self._serve_debuggee)):
             if purpose in first:
-                # Where the kernel does not tell who it is, it is believed: the socket is this user's alone.
-                pid = credentials[0] if credentials is not None else int(first[purpose]["pid"])
+                # Where the kernel does not tell who it is, it is believed: the socket is this user's alone. The number of
+                # a process in another container is 0 to the kernel here.
+                pid = (credentials[0] if credentials is not None else 0) or int(first[purpose]["pid"])
                 await serve(pid, first[purpose], reader, writer)
         if "status" in first:
             writer.write(control.encode({"status": self._status()}))
@@ -97,7 +110,8 @@ class ControlServer:
     async def _serve_worker(
         self, pid: int, hello: ControlMessage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if refused := self._refusal(hello):
+        refused = self._refusal(hello) or await self._refusal_of_second(pid)
+        if refused is not None:
             writer.write(control.encode(refused))
             return
         worker = self._workers[pid] = Worker(pid, writer)
@@ -118,10 +132,27 @@ class ControlServer:
 
     def _refusal(self, hello: ControlMessage) -> ControlMessage | None:
         if hello["window"] != self._config.window_id(self._guard.window):
-            return {"refused": "it serves another window", "again": True}
-        if hello["digest"] != self._config.digest:
+            refused: ControlMessage = {"refused": "it serves another window", "again": True}
+        elif hello["digest"] != self._config.digest:
             why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
-            return {"refused": why}
+            refused = {"refused": why}
+        else:
+            return None
+        if not self._workers and self._is_replaceable:
+            # The server was restarted, with other settings or another window in its environment.
+            self._end("It was started for workers that are gone.")
+            refused["again"] = True
+        return refused
+
+    async def _refusal_of_second(self, pid: int) -> ControlMessage | None:
+        deadline = time.monotonic() + PREDECESSOR_PATIENCE
+        while pid in self._workers:
+            if time.monotonic() > deadline:
+                return {
+                    "refused": f"process {pid} has joined it already, for another StageDoor with the same settings",
+                    "remedy": "Wrap the outermost application only.",
+                }
+            await asyncio.sleep(0.02)
         return None
 
     def _take(self, worker: Worker, message: ControlMessage) -> None:
@@ -145,7 +176,8 @@ class ControlServer:
         if worker is not None:
             debuggee = Debuggee(reader, writer)
             self._sessions.joined(worker, debuggee)
+            why = None
             try:
-                await debuggee.serve()
+                why = await debuggee.serve()
             finally:
-                self._sessions.parted(worker, debuggee)
+                self._sessions.parted(worker, debuggee, why)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from stagedoor import dap
@@ -50,16 +49,20 @@ class Debuggee:
         self._writer.write(dap.encode(dap.request(command, arguments), seq))
         return future
 
-    async def serve(self) -> None:
-        """Read until it is gone."""
+    async def serve(self) -> str | None:
+        """Read until it is gone; returns why it was given up, a sentence, if it did not end by itself."""
         decoder = dap.Decoder()
         try:
-            with suppress(OSError, dap.ProtocolError):
-                while data := await self._reader.read(65536):
-                    for message in decoder.feed(data):
-                        self._take(message)
+            while data := await self._reader.read(65536):
+                for message in decoder.feed(data):
+                    self._take(message)
+        except dap.ProtocolError as error:
+            return str(error)
+        except OSError:
+            pass
         finally:
             self.close()
+        return None
 
     def _take(self, message: Message) -> None:
         if message["type"] == "response":
@@ -76,4 +79,5 @@ class Debuggee:
             if not future.done():
                 future.set_exception(DebuggeeGone())
         self._pending.clear()
-        self._writer.close()
+        # Not close(), which would wait for as long as a worker that was stopped does not read.
+        self._writer.transport.abort()

@@ -53,7 +53,9 @@ class Gatekeeper:
         )
         self._sessions = Sessions(self._bind, self._door, self._guard, self._workers, self._audit)
         self._port_server = PortServer(self._door, self._sessions)
-        self._control_server = ControlServer(config, self._guard, self._sessions, self._workers, self.status, self.end)
+        self._control_server = ControlServer(
+            config, self._guard, self._sessions, self._workers, self.status, self.end, is_replaceable=idle is not None
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._why = ""

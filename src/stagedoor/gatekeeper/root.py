@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stagedoor import dap, dap_policy
 from stagedoor.dap import Message
 
-from .client import ONLY_ONCE, Client
+from .client import HANDSHAKE_PATIENCE, ONLY_ONCE, Client
+from .debuggee import Debuggee
 
 if TYPE_CHECKING:
     from .sessions import Sessions
@@ -49,8 +50,11 @@ class Root:
         self._sessions = sessions
         self._attach = attach
         self._is_welcome = False
+        #: The debuggers that the client was told of, each at most once: a worker can join while it is being welcomed.
+        self._announced: set[Debuggee] = set()
         self._breakpoint_ids = itertools.count(1)
         client.send(dap.event("initialized"))
+        asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
 
     def request(self, message: Message) -> None:
         command, arguments = message["command"], message.get("arguments") or {}
@@ -91,13 +95,24 @@ class Root:
         return True
 
     def announce(self, worker: Worker) -> None:
-        """Ask the client to open a session for ``worker``; it is taken to ignore it if it does not in time."""
+        """Ask the client to open a session for ``worker``, unless it was asked for this debugger of it; it is taken to
+        ignore it if it does not in time.
+        """
+        if worker.debuggee is None or worker.debuggee in self._announced:
+            return
+        self._announced.add(worker.debuggee)
         configuration = self._configuration(worker)
         if self.client.opens_sessions:
             self.client.send(dap.request("startDebugging", {"request": "attach", "configuration": configuration}))
         else:
             self.client.send(dap.event("debugpyAttach", configuration | {"request": "attach"}))
         asyncio.get_running_loop().call_later(CHILD_PATIENCE, self._sessions.check, self, worker, worker.debuggee)
+
+    def _lose_patience(self) -> None:
+        if not self.configured and self._sessions.root is self:
+            self._sessions.release(self)
+            sentence = f'"configurationDone" did not come within {HANDSHAKE_PATIENCE:g} s of "attach".'
+            self.client.turn_away(self._attach, sentence)
 
     def _configure(self, message: Message) -> None:
         if self.configured:
@@ -109,11 +124,11 @@ class Root:
 
     def _accepted(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         """Breakpoints as pydevd answers them; each worker gets them from its own session."""
-        wanted = arguments.get("breakpoints") or arguments.get("filters") or []
+        wanted = arguments.get("breakpoints") or arguments.get("filters")
         return [
             {"id": next(self._breakpoint_ids), "verified": True}
             | ({"line": entry["line"]} if isinstance(entry, dict) and "line" in entry else {})
-            for entry in wanted
+            for entry in (wanted if isinstance(wanted, list) else [])
         ]
 
     def _configuration(self, worker: Worker) -> dict[str, Any]:

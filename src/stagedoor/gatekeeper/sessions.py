@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -71,7 +72,10 @@ class Sessions:
         elif self.root is not None:
             held = f"the session is held by {self.root.client.address} since {self._held_since}"
             self._audit.record("refused", f"a second client: {held}", address=client.address, reason="busy")
-            client.turn_away(message, f"Stagedoor is busy: {held}. It has to disconnect first.")
+            client.turn_away(
+                message,
+                f"Stagedoor is busy: {held}. It has to disconnect first, or the window to be closed and opened again.",
+            )
         else:
             self._held_since = datetime.now(UTC).strftime("%H:%M:%S UTC")
             self.root = client.session = Root(self, client, message)
@@ -152,25 +156,29 @@ class Sessions:
         if worker.debuggee is not None:
             self.parted(worker, worker.debuggee)
         worker.debuggee = debuggee
-        worker.has_joined = True
+        worker.joined_at = time.monotonic()
         if self.root is not None and self.root.configured:
             self.root.say(f"worker {worker.pid} joined for {worker.joined_for}.")
             self.root.announce(worker)
 
-    def parted(self, worker: Worker, debuggee: Debuggee) -> None:
-        """A worker's debugger has ended."""
+    def parted(self, worker: Worker, debuggee: Debuggee, why: str | None = None) -> None:
+        """A worker's debugger has ended.
+
+        :param why: why it was given up, a sentence; ``None`` if it ended by itself.
+        """
         debuggee.close()
         if worker.debuggee is debuggee:
             worker.debuggee = None
             if worker.child is not None:
-                worker.child.end(f"the debugger of worker {worker.pid} has ended.")
+                reason = f" {why}" if why is not None else ""
+                worker.child.end(f"the debugger of worker {worker.pid} has ended.{reason}")
 
     def lost(self, worker: Worker, *, tell: bool) -> None:
         """A worker has ended, or has let go of the gatekeeper.
 
         :param tell: whether the developer hears of it.
         """
-        if tell and worker.has_joined:
+        if tell and worker.joined_at is not None:
             self.say(f"worker {worker.pid} has ended.")
         if worker.child is not None:
             worker.child.end(f"worker {worker.pid} has ended." if tell else None)

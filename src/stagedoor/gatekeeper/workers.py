@@ -38,7 +38,8 @@ class Worker:
         self.since = time.monotonic()
         #: Its debugger, once it has joined.
         self.debuggee: Debuggee | None = None
-        self.has_joined = False
+        #: When it did so last, on the monotonic clock; ``None`` if it has not.
+        self.joined_at: float | None = None
         self.child: Child | None = None
         #: The request for which it brought its debugger.
         self.joined_for = "a request"
@@ -78,6 +79,7 @@ class Worker:
             "pid": self.pid,
             "seconds": round(now - self.since),
             "joined": self.debuggee is not None,
+            "joined_seconds": round(now - self.joined_at) if self.debuggee is not None and self.joined_at else None,
             "attached": self.child is not None and self.child.configured,
             "paused": [
                 {"request": pause.request, "place": pause.place, "seconds": round(now - pause.since, 1)}

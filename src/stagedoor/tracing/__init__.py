@@ -8,7 +8,7 @@ Everything that is used of debugpy and pydevd beyond ``debugpy``'s public API wa
 CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a release changes one of these facts.
 """
 
-from .session import Tracing, current_tracing, stop_on_exception
+from .session import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
 from .state import Pause, TracingListener
 
-__all__ = ["Pause", "Tracing", "TracingListener", "current_tracing", "stop_on_exception"]
+__all__ = ["Pause", "Tracing", "TracingListener", "current_tracing", "refuse_other_debugger", "stop_on_exception"]

@@ -52,6 +52,8 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
                 super().initialize_network(*args, **kwargs)
             finally:
                 module.time = time
+            if tracing is not None:
+                tracing.answer_every_request(self.reader)
 
         def _serves(self, ident: int | None) -> bool:
             tracing = self._stagedoor()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import importlib
+import json
 import os
 import socket
 import sys
@@ -24,6 +26,12 @@ _OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 
 #: The commands of :class:`PyDevdAPI` that :meth:`Internals.restrict_commands` replaces.
 _RESTRICTED = ("request_terminate_process", "list_threads", "request_resume_thread")
+
+
+def other_debugger_runs() -> bool:
+    """Whether debugpy runs in this process. Loads nothing: where pydevd is not loaded it can't."""
+    pydevd = sys.modules.get("pydevd")
+    return pydevd is not None and pydevd.get_global_debugger() is not None
 
 
 class Internals:
@@ -126,6 +134,30 @@ class Internals:
         answer = schema.ThreadsResponse(request_seq=seq, success=True, command="threads", body=body)
         return self._net_command(self._cmd_return, 0, answer, is_json=True)
 
+    def answer_every_request(self, reader: Any) -> None:
+        """Let the thread that reads the client's requests outlive those that it can't serve.
+
+        It dies of many arguments that make no sense to it, such as the number of no thread, and takes the session and
+        every pause with it. The client gets an error instead.
+        """
+        process = reader.process_net_command_json
+
+        def process_or_refuse(debugger: Any, text: bytes, *arguments: Any) -> None:
+            try:
+                process(debugger, text, *arguments)
+            except Exception as error:
+                request = json.loads(text)
+                refusal = {
+                    "type": "response",
+                    "request_seq": request["seq"],
+                    "success": False,
+                    "command": request["command"],
+                    "message": f"debugpy could not do it: {type(error).__name__}: {error}",
+                }
+                debugger.writer.add_command(self._net_command(self._cmd_return, 0, refusal, is_json=True))
+
+        reader.process_net_command_json = process_or_refuse
+
     def report_thread_exited(self, debugger: Any, thread: threading.Thread) -> None:
         """Tell the client that a thread is gone, which pydevd does only when it is."""
         debugger.writer.add_command(debugger.cmd_factory.make_thread_killed_message(self._get_thread_id(thread)))
@@ -216,9 +248,11 @@ class Internals:
 
 def _import_quietly(name: str) -> Any:
     """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251), and without
-    what it leaves in the environment for the application's children.
+    what it leaves behind: in the environment for the application's children, in ``builtins``, and as the
+    ``breakpoint()`` of everybody.
     """
     before = dict(os.environ)
+    breakpointhook, known = sys.breakpointhook, set(vars(builtins))
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     try:
         return importlib.import_module(name)
@@ -228,6 +262,10 @@ def _import_quietly(name: str) -> Any:
                 os.environ[variable] = before[variable]
             else:
                 del os.environ[variable]
+        sys.breakpointhook = breakpointhook
+        for added in ("execfile", "runfile"):
+            if added not in known and hasattr(builtins, added):
+                delattr(builtins, added)
 
 
 def _shut_down(owner: Any, how: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from stagedoor.errors import DebuggerError
 
-from .internals import Internals
+from .internals import Internals, other_debugger_runs
 from .state import Matching, Pause, TracingListener
 from .threads import MonitoredThreads, SettraceThreads
 
@@ -31,6 +31,8 @@ class Tracing:
         self._listener = listener
         # Held while a thread enters, so that no thread is traced that the stop has not seen.
         self._lock = threading.Lock()
+        # Held while a thread takes one of the pauses that may be at the same time.
+        self._pausing = threading.Lock()
         self._matching: dict[int, Matching] = {}
         self._debugger: Any = None
         self._stopped = False
@@ -70,11 +72,7 @@ class Tracing:
             breakpointhook = sys.breakpointhook
             internals = self._internals = Internals()
             _install_fork_hook()
-            if internals.pydevd.get_global_debugger() is not None:
-                raise DebuggerError(
-                    "Something else has started debugpy in this process.",
-                    "Remove debugpy.listen() and debugpy.connect() from the application: Stagedoor starts it itself.",
-                )
+            refuse_other_debugger()
             self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
             self._breakpointhook = breakpointhook
             _current = self
@@ -251,14 +249,16 @@ class Tracing:
         if matching.pause is not None:
             # Still the same pause: pydevd waits again after "jump to cursor".
             return wait()
-        if self.is_full and not matching.is_job:
+        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
+        with self._pausing:
+            if not self.is_full or matching.is_job:
+                matching.pause = pause
+        if matching.pause is None:
             self._internals.run_thread(thread)
             self._listener.not_paused(matching.request, self.pause_limit or 0)
             return None
-        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
         if error is not None:
             matching.shown.append(error)
-        matching.pause = pause
         matching.was_paused = True
         self._threads.pause()
         self._listener.paused(pause)
@@ -276,6 +276,9 @@ class Tracing:
 
     def monitor(self) -> None:
         self._threads.started()
+
+    def answer_every_request(self, reader: Any) -> None:
+        self._internals.answer_every_request(reader)
 
     def client_configured(self) -> None:
         self._listener.attached()
@@ -297,6 +300,7 @@ class Tracing:
     def forget_in_child(self) -> None:
         """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
         self._lock = threading.Lock()
+        self._pausing = threading.Lock()
         self._stopped = True
         self._matching.clear()
         self._threads.ended_in_child()
@@ -314,6 +318,18 @@ class Tracing:
 
 _current: Tracing | None = None
 _start_lock = threading.Lock()
+
+
+def refuse_other_debugger() -> None:
+    """Refuse a process that debugpy runs in already, unless it is Stagedoor's own.
+
+    :raises DebuggerError: if so. Besides all else it patches the start of processes, and would run ours under itself.
+    """
+    if _current is None and other_debugger_runs():
+        raise DebuggerError(
+            "Something else has started debugpy in this process.",
+            "Remove debugpy.listen() and debugpy.connect() from the application: Stagedoor starts it itself.",
+        )
 
 
 def current_tracing() -> Tracing | None:
