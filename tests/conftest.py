@@ -29,7 +29,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         return servers[-1]
 
     yield start
-    for server in servers:
+    for server in reversed(servers):
         server.stop()
         print(server.log)
 
@@ -44,7 +44,7 @@ def serve_gated(tmp_path: Path) -> Iterator[ServeGated]:
         return servers[-1]
 
     yield start
-    for server in servers:
+    for server in reversed(servers):
         server.stop()
         print(server.log)
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from conftest import ServeGated
+from stagedoor.control import ControlConnection, socket_path
 from stagedoor.dapclient import DapClient, WaitFailed
 from stagedoor.ide import Ide, Stop
 from stagedoor.window import format_time
@@ -188,6 +189,7 @@ def test_requests_that_run_when_the_client_attaches_run_on_undebugged(serve_gate
     run = tmp_path / "run-on"
     # One thread less than a worker has: they may all come to one.
     before = [server.start_get(f"/slow?{run}", ALLOWED) for _ in range(3)]
+    wait_for(lambda: len(list(tmp_path.glob("run-on-begun-*"))) == 3, "the three requests to run")
     ide = server.ide("work")
     paused = server.start_get("/view?mine", ALLOWED)
     stop = ide.stopped()
@@ -462,6 +464,56 @@ def test_all_workers_share_the_window_of_the_environment(serve_gated: ServeGated
     for pending, stop in pause_one_in_each_of(server, ide, 4).values():
         stop.resume()
         assert pending.answer().status == 200
+
+
+def test_a_later_end_in_the_environment_is_that_of_the_window_after_a_restart(serve_gated: ServeGated) -> None:
+    """The gatekeeper that the server's earlier process has started knows the earlier end."""
+
+    def serve(minutes: int, **environ: str) -> GatedServer:
+        until = format_time(datetime.now(UTC) + timedelta(minutes=minutes))
+        token = "a-token-for-two-processes"
+        return serve_gated("waitress", STAGEDOOR_UNTIL=until, STAGEDOOR_TOKEN=token, STAGEDOOR_SWITCH="", **environ)
+
+    def left(server: GatedServer) -> float:
+        server.get("/hello", ALLOWED)
+        with suppress(OSError, EOFError):
+            return float(ControlConnection(control).ask({"status": {}}, 2)["status"]["seconds_left"])
+        return 0.0
+
+    first = serve(10)
+    bind = f"127.0.0.1:{first.debug_port}"
+    control = socket_path(first.runtime / "stagedoor", bind, "the environment switch STAGEDOOR_UNTIL")
+    wait_for(lambda: 590 < left(first) <= 600, "the gatekeeper")
+    os.kill(first.process.pid, signal.SIGKILL)
+    second = serve(20, STAGEDOOR_BIND=bind, XDG_RUNTIME_DIR=str(first.runtime))
+    wait_for(lambda: 1190 < left(second) <= 1200, "the gatekeeper to know the later end")
+
+
+def test_a_debugger_that_was_started_by_the_application_is_left_alone(serve_gated: ServeGated) -> None:
+    """By default debugpy runs every process that its own one starts: the gatekeeper would be one."""
+    server = serve_gated("waitress", app="support.application:debugged_application")
+    server.get("/hello", OTHER)
+    server.open()
+    wait_for(lambda: "busy" in server.get("/hello", ALLOWED).headers.get("Stagedoor", ""), "the refusal", timeout=5)
+    assert "Remove debugpy.listen()" in server.log
+    assert not server.gatekeepers()
+    assert not is_listening(server.debug_port)
+    assert server.get("/view?x", ALLOWED).body == "total 7 for x"
+    server.switch.close()
+    wait_for(lambda: "stagedoor-window" not in server.report()["threads"], "the window's thread to end")
+
+
+def test_two_doors_in_one_process_are_told_to_be_one(serve_gated: ServeGated) -> None:
+    server = serve_gated("waitress", app="support.application:with_another_door")
+    server.open()
+    server.joined(1)
+    wait_for(
+        lambda: server.get("/inner", ALLOWED) and "has joined it already" in server.log,
+        "the other door to be refused",
+        timeout=5,
+    )
+    assert "Wrap the outermost application only." in server.log
+    pause_and_resume(server, server.ide("view"))
 
 
 def longest_pause(server: GatedServer) -> float:

@@ -88,7 +88,7 @@ def test_a_forwarding_header_without_proxy_fix_is_refused(key: str, header: str,
 def test_the_headers_are_those_of_a_real_request() -> None:
     headers = dict.fromkeys(FORWARDING_HEADERS.values(), CLIENT)
     assert set(FORWARDING_HEADERS) <= set(create_environ(headers=headers))
-    assert len(FORWARDING_HEADERS) == 6
+    assert len(FORWARDING_HEADERS) == 13
 
 
 def test_of_several_headers_the_one_for_proxy_fix_is_named() -> None:

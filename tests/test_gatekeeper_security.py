@@ -277,6 +277,22 @@ def test_signals_that_the_server_has_blocked_reach_it() -> None:
             raise
 
 
+def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input() -> None:
+    """One that the application has forked in that moment."""
+    with RunningGatekeeper() as example:
+        other = replace(example.config, bind=f"127.0.0.1:{free_port()}", control=f"{example.config.control}-other")
+        command = [sys.executable, "-m", "stagedoor.gatekeeper"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+            assert started.stdin is not None
+            assert started.stdout is not None
+            started.stdin.write(other.dump() + "\n")
+            started.stdin.flush()
+            assert started.stdout.readline() == "ready\n"
+            connection = control.ControlConnection(Path(other.control))
+            connection.ask({"close": {}}, timeout=2)
+            connection.close()
+
+
 def start_gatekeeper(config: GatekeeperConfig) -> int:
     """Start one as a worker does; returns its process id."""
     asked = subprocess.run(

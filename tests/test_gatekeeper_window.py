@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper import control_server
 from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
+from stagedoor.settings import Settings
 from stagedoor.switches import FileSwitch
 from stagedoor.window import Window
 from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
@@ -77,6 +79,57 @@ def test_a_worker_with_other_settings_is_told_which_ones_could_differ(gatekeeper
     worker.close()
 
 
+@pytest.mark.parametrize("hello", [{"digest": "another"}, {"window": "another"}], ids=["settings", "window"])
+def test_a_gatekeeper_that_was_left_by_its_workers_makes_room_for_those_it_does_not_fit(
+    start: Start, hello: dict[str, Any]
+) -> None:
+    """The server was restarted, with other settings or with another window in its environment."""
+    gatekeeper = start(idle=60.0)
+    first = gatekeeper.worker()
+    other = ScriptedWorker(gatekeeper, pid=first.pid + 1, **hello)
+    assert "refused" in other.answer
+    first.close()
+    wait_for(lambda: gatekeeper.status()["workers"] == [], "the first worker to be gone")
+    again = ScriptedWorker(gatekeeper, **hello)
+    assert again.answer["again"] is True
+    assert gatekeeper.ended(2) == "It was started for workers that are gone."
+    for worker in (other, again):
+        worker.close()
+
+
+def test_a_gatekeeper_in_the_foreground_makes_no_room(gatekeeper: RunningGatekeeper) -> None:
+    ScriptedWorker(gatekeeper, digest="another").close()
+    with pytest.raises(AssertionError, match="has not ended"):
+        gatekeeper.ended(0.3)
+
+
+def test_a_process_joins_once(gatekeeper: RunningGatekeeper) -> None:
+    first = gatekeeper.worker()
+    second = gatekeeper.worker()
+    assert second.answer["refused"].startswith(f"process {first.pid} has joined it already")
+    assert second.answer["remedy"] == "Wrap the outermost application only."
+    assert "again" not in second.answer
+    session = gatekeeper.attach()
+    first.wait_told(lambda message: message.get("client") == "on", "the client")
+    session.disconnect()
+
+
+def test_a_process_that_says_hello_again_waits_for_its_last_connection_to_end(gatekeeper: RunningGatekeeper) -> None:
+    first = gatekeeper.worker()
+    threading.Timer(0.1, first.close).start()
+    assert "welcome" in gatekeeper.worker().answer
+
+
+def test_workers_of_another_container_are_known_by_what_they_say(
+    gatekeeper: RunningGatekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives 0 as the number of a process that has none in the gatekeeper's namespace."""
+    monkeypatch.setattr(control, "peer_credentials", lambda connection: (0, os.geteuid()))
+    workers = [gatekeeper.worker(pid=pid) for pid in (101, 102)]
+    assert [worker.answer for worker in workers] == [{"welcome": {"client": "off"}}] * 2
+    assert [worker["pid"] for worker in gatekeeper.status()["workers"]] == [101, 102]
+
+
 def config(**changes: Any) -> GatekeeperConfig:
     usual: dict[str, Any] = {
         "bind": "127.0.0.1:5678",
@@ -102,6 +155,15 @@ def test_settings_that_decide_who_may_attach_are_told_apart(change: dict[str, An
     assert config(**change).digest != config().digest
     assert config(window=dump_window(OTHER_WINDOW)).digest == config().digest
     assert config(**change) == GatekeeperConfig.load(config(**change).dump())
+
+
+def test_the_order_of_the_allowlist_makes_no_other_settings() -> None:
+    """A set has another order in each process."""
+    first, second = (
+        Settings.read(allow=allow, environ={}).gatekeeper_config()
+        for allow in (["10.0.0.1", "10.0.0.2"], ["10.0.0.2", "10.0.0.1"])
+    )
+    assert first.digest == second.digest
 
 
 BROKEN_CONFIGS = ["", "nope", "[]", "{}", "1", '{"allow": 1}', '{"allow": []}', '{"allow": [], "bind": ""}']
@@ -199,7 +261,9 @@ def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: Run
     worker = gatekeeper.worker()
     before = gatekeeper.status()
     assert before["client"] is None
-    assert before["workers"] == [{"pid": worker.pid, "seconds": 0, "joined": False, "attached": False, "paused": []}]
+    assert before["workers"] == [
+        {"pid": worker.pid, "seconds": 0, "joined": False, "joined_seconds": None, "attached": False, "paused": []}
+    ]
     session = gatekeeper.attach()
     worker.bring_debugger()
     configuration = session.wait_reverse_request("startDebugging")["configuration"]
@@ -210,6 +274,7 @@ def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: Run
     status = wait_for(lambda: paused_status(gatekeeper), "one paused request")
     [shown] = status["workers"]
     assert shown["joined"]
+    assert shown["joined_seconds"] in (0, 1)
     assert shown["attached"]
     [pause] = shown["paused"]
     assert (pause["request"], pause["place"]) == ("GET /checkout", "views.py:12")
@@ -309,6 +374,24 @@ def test_workers_that_leave_because_the_window_was_closed_are_not_told_of_as_los
     wait_console(session, "The window was closed.")
     session.disconnect()
     assert not any("has ended" in line for line in console(session))
+
+
+def test_it_ends_though_a_worker_that_was_stopped_reads_nothing(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    debugger = worker.bring_debugger(stuck=True)
+    configuration = session.wait_reverse_request("startDebugging")["configuration"]
+    child = gatekeeper.connect()
+    child.request("initialize", {"adapterID": "debugpy"})
+    child.send("attach", configuration)
+    many = {"source": {"path": "/app.py"}, "breakpoints": [{"line": 1, "condition": "x" * 1000}] * 500}
+    for _ in range(4):
+        child.send("setBreakpoints", many)
+    debugger.wait_full()
+    gatekeeper.ask({"close": {}})
+    started = time.monotonic()
+    assert gatekeeper.ended(3) == "The window was closed."
+    assert time.monotonic() - started < 1.5
 
 
 # The end is moved

@@ -208,6 +208,17 @@ def test_a_port_in_use_is_named_and_requests_go_on(stage: Stage, caplog: pytest.
     hit(stage, stage.armed("view"))
 
 
+def test_what_could_not_be_started_is_tried_again_after_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "RETRY_AFTER", 0.1)
+    with closing(socket.socket()) as squatter:
+        squatter.bind(("127.0.0.1", stage.port))
+        squatter.listen()
+        stage.open()
+        assert "busy" in str(stage.workers[0].get("/hello").header)
+    wait_for(lambda: "client=waiting" in str(stage.workers[0].get("/hello").header), "the port to be tried again")
+    hit(stage, stage.attach("view"))
+
+
 def test_an_interpreter_that_cant_be_run_is_named_and_requests_go_on(
     stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +335,22 @@ def test_a_debugger_that_was_started_by_the_application_is_left_alone(serve: Ser
     wait_for(lambda: "busy" in server.get("/hello", ALLOWED).headers.get("Stagedoor", ""), "the server to notice")
     assert "Remove debugpy.listen()" in server.log
     assert server.get("/view?x", ALLOWED).body == "total 7 for x"
+
+
+# -- Servers -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_thread_of_a_worker_is_left_for_the_others(serve: Serve) -> None:
+    server = serve("gunicorn", STAGEDOOR_DEBUGGER="listen", STAGEDOOR_TESTS_OPTIONS="threads=3")
+    client = server.armed("view")
+    paused = [server.start_get("/view?mine") for _ in range(2)]
+    threads = [client.stopped()["threadId"] for _ in paused]
+    one_more = server.get("/view?one-more", ALLOWED)
+    assert "busy" in one_more.headers["Stagedoor"]
+    assert server.get("/view?other", OTHER).body == "total 7 for other"
+    for thread in threads:
+        client.resume(thread)
+    assert [each.answer().body for each in paused] == ["total 7 for mine"] * 2
 
 
 # -- Processes ---------------------------------------------------------------------------------------------------------

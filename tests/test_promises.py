@@ -45,6 +45,7 @@ def test_promise_1_only_matching_requests_are_debugged(serve: Serve, tmp_path: P
     server = serve(server_name)
     release = tmp_path / "release"
     in_flight = server.start_get(f"/slow?{release}", ALLOWED)
+    wait_for(lambda: list(tmp_path.glob("release-begun-*")), "the request to run")
     client = server.armed("view", "work")
     server.get("/late-thread")
 

@@ -58,8 +58,11 @@ def test_uwsgi_without_threads_is_told_which_option_it_needs(serve: Serve, optio
 
 
 @needs_uwsgi
-def test_the_developer_is_told_of_uwsgis_harakiri(serve: Serve) -> None:
-    assert "longer than 60 s (harakiri)" in known(serve, "uwsgi", "processes=2 threads=2 harakiri=60")["warning"]
+def test_the_developer_is_told_what_uwsgi_kills(serve: Serve) -> None:
+    warning = known(serve, "uwsgi", "processes=2 threads=2 harakiri=60")["warning"]
+    assert "waits 60 s for a paused request (worker-reload-mercy)" in warning
+    assert "longer than 60 s (harakiri)" in warning
+    assert "harakiri" not in known(serve, "uwsgi", "processes=2 threads=2")["warning"]
 
 
 @pytest.mark.parametrize(("multithread", "limit"), [(True, None), (False, 1)])

@@ -83,6 +83,24 @@ def test_watch_ends_with_the_window(server: GatedServer) -> None:
         watching.wait()
 
 
+def test_watch_as_json_is_a_document_a_line(server: GatedServer) -> None:
+    server.open()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "stagedoor", "status", "--watch", "--json", "--switch", str(server.switch.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["open"] is True
+        server.switch.close()
+        rest, _ = watching.communicate(timeout=10)
+        assert json.loads(rest.splitlines()[-1])["open"] is False
+    finally:
+        watching.kill()
+        watching.wait()
+
+
 def test_a_gatekeeper_in_the_foreground_serves_window_after_window(tmp_path: Path) -> None:
     server = GatedServer(tmp_path, "gunicorn", options="workers=2 threads=2")
     environ = {

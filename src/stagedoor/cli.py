@@ -22,7 +22,7 @@ from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
 from .report import print_window, user, window_document
 from .settings import Settings
-from .status import gatekeeper_status, print_status, watch_status
+from .status import print_status, status_document, watch_status
 from .switches import MemorySwitch, Switch, switch_from
 from .window import format_time, new_window, parse_duration
 
@@ -101,16 +101,16 @@ def _close(arguments: _Arguments) -> int:
 def _status(arguments: _Arguments) -> int:
     settings = _settings(arguments)
     if arguments.watch:
-        return watch_status(settings)
+        return watch_status(settings, as_json=arguments.json)
     try:
         window = settings.switch.read()
     except SwitchError as error:
         if not arguments.json:
             raise
-        _print_json(window_document(settings, None, str(error)) | {"gatekeeper": gatekeeper_status(settings)})
+        _print_json(status_document(settings, None, str(error)))
         return 1
     if arguments.json:
-        _print_json(window_document(settings, window) | {"gatekeeper": gatekeeper_status(settings)})
+        _print_json(status_document(settings, window))
     else:
         print_status(settings, window)
     return 1 if window is None else 0
@@ -222,7 +222,8 @@ def _parser() -> argparse.ArgumentParser:
     opening.add_argument("--for", dest="for_", metavar="DURATION", required=True, help="how long from now, such as 30m")
     command("close", _close, "close the window", "switch")
     status = command("status", _status, "show the window, its token and who is attached", *_SETTINGS, "json")
-    status.add_argument("--watch", action="store_true", help="show it again each second, until Ctrl-C")
+    watching = "show it again each second, until Ctrl-C; with --json one document a line"
+    status.add_argument("--watch", action="store_true", help=watching)
     gatekeeper = command("gatekeeper", _gatekeeper, "run the gatekeeper under a supervisor", *_SETTINGS)
     gatekeeper.add_argument("--foreground", action="store_true", required=True, help="do not detach; the only way")
     until = command("until", _until, "print the time after a while, for STAGEDOOR_UNTIL")

@@ -25,6 +25,13 @@ FORWARDING_HEADERS = {
     "HTTP_VIA": "Via",
     "HTTP_TRUE_CLIENT_IP": "True-Client-IP",
     "HTTP_CF_CONNECTING_IP": "CF-Connecting-IP",
+    "HTTP_FASTLY_CLIENT_IP": "Fastly-Client-IP",
+    "HTTP_X_CLIENT_IP": "X-Client-IP",
+    "HTTP_X_CLUSTER_CLIENT_IP": "X-Cluster-Client-IP",
+    "HTTP_X_ORIGINAL_FORWARDED_FOR": "X-Original-Forwarded-For",
+    "HTTP_X_FORWARDED_PROTO": "X-Forwarded-Proto",
+    "HTTP_X_FORWARDED_HOST": "X-Forwarded-Host",
+    "HTTP_X_FORWARDED_PORT": "X-Forwarded-Port",
 }
 
 PROXY_FIX_LINE = "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)"

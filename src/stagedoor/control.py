@@ -2,8 +2,9 @@
 
 Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with its line feed::
 
-    worker  -> {"hello": {"digest": "...", "window": "...", "threads": 4}}
-            <- {"welcome": {"client": "on"}}            or {"refused": "why"}, and the connection ends
+    worker  -> {"hello": {"digest": "...", "window": "...", "pid": 4242}}
+            <- {"welcome": {"client": "on"}}            or {"refused": "why"}, and the connection ends; it is asked
+                                                        again if "again" is true, and "remedy" says what to do
             <- {"client": "on"}, {"client": "off"}, {"client": "ignored"}
     worker  -> {"seen": "on"}                           requests are treated so from now on
             -> {"join": "GET /checkout"}                about to bring its debugger, for this request
@@ -13,7 +14,7 @@ Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with
             <- {"audit": {"event": "...", "sentence": "...", "level": 20, "fields": {}}}
             <- {"closed": "why"}, and the connection ends
 
-    debuggee -> {"debuggee": {}}                        from here on the connection carries pydevd's own DAP
+    debuggee -> {"debuggee": {"pid": 4242}}             from here on the connection carries pydevd's own DAP
 
     command -> {"status": {}}     <- {"status": {...}}
             -> {"close": {}}      <- {"closed": "why"}

@@ -12,7 +12,7 @@ from .window import Window, is_name, is_token, parse_time
 
 @dataclass(frozen=True, slots=True)
 class GatekeeperConfig:
-    """Handed to the gatekeeper on its standard input, as one JSON object: it holds the token.
+    """Handed to the gatekeeper on its standard input, as one line with a JSON object: it holds the token.
 
     :param bind: the debug port, ``ADDRESS:PORT`` or ``unix:/path``.
     :param allow: the allowlist's entries.

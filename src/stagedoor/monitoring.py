@@ -27,7 +27,8 @@ class SwitchedMonitoring:
         # Reentrant: a garbage collection inside a locked region can run traced Python code.
         self._lock = threading.RLock()
         self._global_events = 0
-        self._local_events: dict[CodeType, int] = {}
+        # By identity: code objects are equal if their functions are, also those of two files.
+        self._local_events: dict[int, tuple[CodeType, int]] = {}
         self._in_progress = 0
         self._running = 0
         self._ended = False
@@ -56,12 +57,12 @@ class SwitchedMonitoring:
         with self._lock:
             if self._ended:
                 return
-            self._local_events[code] = events
+            self._local_events[id(code)] = code, events
             if self._running:
                 self._real.set_local_events(tool_id, code, events)
 
     def get_local_events(self, tool_id: int, code: CodeType) -> int:
-        return self._local_events.get(code, 0)
+        return self._local_events.get(id(code), (code, 0))[1]
 
     # What the tracing calls
 
@@ -118,5 +119,5 @@ class SwitchedMonitoring:
             return
         self._real.set_events(self._tool_id, self._global_events if on else 0)
         # Global events alone are not enough: a local LINE event goes on costing every thread that runs the code.
-        for code, events in self._local_events.items():
+        for code, events in list(self._local_events.values()):
             self._real.set_local_events(self._tool_id, code, events if on else 0)

@@ -88,9 +88,12 @@ def _server_of(frame: FrameType) -> Server | None:
 
 
 def _uwsgi(options: dict[str, str]) -> Server:
-    warning = None
+    mercy = options.get("worker-reload-mercy", "60")
+    warning = f"When uWSGI reloads it waits {mercy} s for a paused request (worker-reload-mercy), and kills its worker."
     if "harakiri" in options:
-        warning = f"uWSGI kills a worker whose request takes longer than {options['harakiri']} s (harakiri), a paused one too."
+        warning += (
+            f" And it kills one whose request takes longer than {options['harakiri']} s (harakiri), a paused one too."
+        )
     return Server(int(options.get("threads", 1)), warning=warning)
 
 

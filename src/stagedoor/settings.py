@@ -94,7 +94,8 @@ class Settings:
         switch, bind = self.switch, str(self.bind)
         return GatekeeperConfig(
             bind=bind,
-            allow=tuple(self.allow),
+            # Sorted, because processes to which they were given as a set have them in orders of their own.
+            allow=tuple(sorted(self.allow)),
             require_token=self.require_token,
             max_window=self.max_window.total_seconds(),
             switch=switch.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 from .console import print_row
 from .control import ControlConnection, ControlError
 from .errors import StagedoorError
-from .report import print_window
+from .report import print_window, window_document
 from .settings import Settings
 from .window import Window
 
@@ -30,8 +31,9 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
     ``seconds_left`` whole seconds until the window's end, by its clocks
     ``allow``        the allowlist's entries
     ``client``       null, or who holds the session: ``address``, ``since``
-    ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined``, ``attached``, and ``paused``, a list
-                     of ``request``, ``place``, ``seconds``
+    ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined`` (its debugger runs),
+                     ``joined_seconds`` (since then, or null), ``attached``, and ``paused``, a list of ``request``,
+                     ``place``, ``seconds``
     ``refused``      the last refused peers: ``address``, ``reason``, ``at``
     ================ ==========================================================================================
     """
@@ -44,6 +46,13 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
         if isinstance(answer.get("status"), dict):
             return dict(answer["status"])
     return None
+
+
+def status_document(settings: Settings, window: Window | None, problem: str | None = None) -> dict[str, Any]:
+    """What ``status --json`` prints: :func:`~stagedoor.report.window_document`, and as ``gatekeeper`` what
+    :func:`gatekeeper_status` tells.
+    """
+    return window_document(settings, window, problem) | {"gatekeeper": gatekeeper_status(settings)}
 
 
 def print_status(settings: Settings, window: Window | None) -> None:
@@ -64,29 +73,38 @@ def print_status(settings: Settings, window: Window | None) -> None:
         print_row("refused", f"{refused['address']} at {refused['at']}: {refused['reason']}")
 
 
-def watch_status(settings: Settings) -> int:
-    """Print the picture again and again, until Ctrl-C or the window's end. Returns the exit code."""
+def watch_status(settings: Settings, *, as_json: bool = False) -> int:
+    """Print the picture again and again, until Ctrl-C or the window's end. Returns the exit code.
+
+    :param as_json: print one document a line instead.
+    """
     try:
         while True:
             try:
                 window = settings.switch.read()
             except StagedoorError as error:
-                print(error)
+                print(json.dumps(status_document(settings, None, str(error))) if as_json else error)
                 return 1
-            if sys.stdout.isatty():
-                print(_CLEAR_SCREEN, end="")
-            print_status(settings, window)
+            if as_json:
+                print(json.dumps(status_document(settings, window)), flush=True)
+            else:
+                if sys.stdout.isatty():
+                    print(_CLEAR_SCREEN, end="")
+                print_status(settings, window)
+                print(flush=True)
             if window is None:
                 return 1
-            print(flush=True)
             time.sleep(WATCH_EVERY)
     except KeyboardInterrupt:
         return 0
 
 
 def _print_worker(worker: dict[str, Any]) -> None:
-    state = "attached" if worker["attached"] else "joined" if worker["joined"] else "has served matching requests"
-    print_row("worker", f"{worker['pid']}, {state}, known for {_span(worker['seconds'])}")
+    if worker["joined"]:
+        state = "attached, joined" if worker["attached"] else "joined"
+        print_row("worker", f"{worker['pid']}, {state} {_span(worker['joined_seconds'])} ago")
+    else:
+        print_row("worker", f"{worker['pid']}, not joined, known for {_span(worker['seconds'])}")
     for pause in worker["paused"]:
         print_row("", f"paused for {_span(pause['seconds'])}: {pause['request']}")
         print_row("", f"  at {pause['place']}")

@@ -122,8 +122,11 @@ def late_thread(environ: Environ) -> str:
 
 
 def slow(environ: Environ) -> str:
-    """Keeps running until the file named in the query is there, over a line with a breakpoint."""
+    """Keeps running until the file named in the query is there, over a line with a breakpoint. That it runs is told by
+    another file next to it.
+    """
     path = Path(environ["QUERY_STRING"])
+    path.with_name(f"{path.name}-begun-{os.getpid()}-{threading.get_ident()}").touch()
     deadline = time.monotonic() + 30
     turns = 0
     while not path.exists() and time.monotonic() < deadline:
@@ -269,6 +272,21 @@ def debugged_application(environ: Environ, start_response: StartResponse) -> Ite
         with suppress(RuntimeError):  # It has been called already.
             debugpy.listen(("127.0.0.1", 0))
     return application(environ, start_response)
+
+
+def with_another_door(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """One part of it has a StageDoor of its own."""
+    global _inner
+    if environ["PATH_INFO"] != "/inner":
+        return application(environ, start_response)
+    from stagedoor import StageDoor
+
+    with _lock:
+        _inner = _inner or StageDoor(application)
+    return _inner(environ | {"PATH_INFO": "/hello"}, start_response)
+
+
+_inner: Any = None
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

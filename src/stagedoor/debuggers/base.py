@@ -16,12 +16,17 @@ from typing import NamedTuple
 
 from stagedoor.audit import Audit
 from stagedoor.errors import DebuggerError, StagedoorError
+from stagedoor.servers import Server, surrounding_server
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
 
 #: Seconds between two looks of the window's thread: at the window's end, at clients, at pauses.
 TICK = 0.2
+
+#: Seconds after which a debugger that could not be started is tried again. By then an application that was restarted
+#: has another gatekeeper, or a port is free.
+RETRY_AFTER = 30.0
 
 #: The longest that a matching request waits for the debugger to start, in seconds; it then goes on undebugged.
 START_PATIENCE = 3.0
@@ -72,9 +77,12 @@ class Debugger(ABC):
         """Look after things, about every :data:`TICK`; returns whether to go on. Runs on the window's thread."""
         return True
 
-    def armed(self, run: Run, request: str, *, multithread: bool) -> Armed:
-        """The debugger for one matching request of a run that has begun. Runs on the request's thread."""
-        return Armed(run.tracing, None)
+    @abstractmethod
+    def armed(self, run: Run, request: str, server: Server) -> Armed:
+        """The debugger for one matching request of a run that has begun. Runs on the request's thread.
+
+        :param server: the server around it, which does not have to end.
+        """
 
     def is_worth_waiting(self) -> bool:
         """Whether a client may be attached already, so that a request waits for the debugger to start."""
@@ -105,7 +113,11 @@ class Debugger(ABC):
             return Armed(None, run.failure)
         if not run.begun:
             return Armed(None, "the window has just ended")
-        return self.armed(run, request, multithread=multithread)
+        if run.server is None:
+            run.server = surrounding_server(multithread=multithread)
+        if run.server.must_end:
+            return Armed(None, "this worker has to end")
+        return self.armed(run, request, run.server)
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the debugging now, as at the window's end, and wait for it.
@@ -141,6 +153,8 @@ class Run:
         self.window = window
         self.tracing: Tracing | None = None
         self.failure: str | None = None
+        #: The server around this process's requests, once one of them has come.
+        self.server: Server | None = None
         #: Whether :meth:`Debugger.begin` went well.
         self.begun = False
         #: Set when :meth:`Debugger.begin` is through, well or not.
@@ -150,12 +164,14 @@ class Run:
         self._audit = debugger.audit
         self._before: Run | None = None
         self._patient_until = 0.0
+        self._failed_at = 0.0
         self._cancelled = threading.Event()
         self._ending = False
 
     def serves(self, window: Window) -> bool:
-        """Whether this is ``window``'s run. One that failed to start is: it is not tried again for every request."""
-        return self.window.token == window.token and not self._ending
+        """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
+        is_tried_again = self.failure is not None and time.monotonic() > self._failed_at + RETRY_AFTER
+        return self.window.token == window.token and not self._ending and not is_tried_again
 
     def start(self, *, after: Run | None = None) -> None:
         """Begin, as soon as the run ``after`` of the window before has ended."""
@@ -229,10 +245,11 @@ class Run:
 
     def failed(self, error: Exception) -> None:
         """Remember and record why the debugger could not be started."""
+        self._failed_at = time.monotonic()
         self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
         self._audit.record(
             "failed",
-            f"{self.failure} Requests go on undebugged; the next window tries again.",
+            f"{self.failure} Requests go on undebugged; one after {RETRY_AFTER:g} s tries again.",
             level=logging.ERROR,
             debugger=self._debugger.name,
         )

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.gatekeeper_config import GatekeeperConfig
-from stagedoor.servers import surrounding_server, threads_are_off
-from stagedoor.tracing import Tracing
+from stagedoor.servers import Server, threads_are_off
+from stagedoor.tracing import Tracing, refuse_other_debugger
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
 
@@ -55,16 +55,13 @@ class GatekeeperDebugger(Debugger):
     def begin(self, run: Run) -> None:
         assert isinstance(run, Membership)
         refuse_patched_threads()
+        refuse_other_debugger()
         run.connect(say_hello(self._config, run.window, self.audit))
 
-    def armed(self, run: Run, request: str, *, multithread: bool) -> Armed:
+    def armed(self, run: Run, request: str, server: Server) -> Armed:
         assert isinstance(run, Membership)
         if run.client == "off":
             return Armed(None, None)
-        if run.server is None:
-            run.server = surrounding_server(multithread=multithread)
-        if run.server.must_end:
-            return Armed(None, "this worker has to end")
         if run.client == "on" and (run.tracing is None or not run.tracing.attached):
             run.join(request)
         tracing = run.tracing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
     path = Path(config.control)
     control.private_directory(path.parent)
     deadline = time.monotonic() + START_PATIENCE
-    why = "it does not answer"
+    why, remedy = "it does not answer", "Close the window and open it again."
     while time.monotonic() < deadline:
         try:
             answer, connection = _ask(path, config, window)
@@ -56,11 +57,11 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
             continue
         if connection is not None:
             return connection
-        why = str(answer.get("refused"))
+        why, remedy = str(answer.get("refused")), str(answer.get("remedy", remedy))
         if not answer.get("again"):
             break
         time.sleep(0.02)  # That of the last window is just ending.
-    raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", "Close the window and open it again.")
+    raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", remedy)
 
 
 def _ask(
@@ -92,9 +93,11 @@ def _start(config: GatekeeperConfig) -> None:
         start_new_session=True,
     )
     try:
-        answer, _ = process.communicate(config.dump().encode(), timeout=START_PATIENCE)
+        # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
+        answer, _ = process.communicate(config.dump().encode() + b"\n", timeout=START_PATIENCE)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # With whatever it has started, which would hold the pipe.
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
     if answer.strip() != b"ready":

@@ -18,10 +18,11 @@ from pathlib import Path
 from stagedoor.audit import Audit
 from stagedoor.bind import Bind
 from stagedoor.errors import ConfigurationError, DebuggerError
+from stagedoor.servers import Server
 from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 
-from .base import Debugger, Run, refuse_patched_threads
+from .base import Armed, Debugger, Run, refuse_patched_threads
 from .interpreter import python_executable
 
 #: How long an adapter that was told to end may take, in seconds, before it is killed.
@@ -82,9 +83,18 @@ class ListenDebugger(Debugger):
             "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
         )
 
+    def armed(self, run: Run, request: str, server: Server) -> Armed:
+        if run.tracing is not None:
+            run.tracing.pause_limit = server.pause_limit
+        return Armed(run.tracing, None)
+
     def tick(self, run: Run) -> bool:
+        tracing = run.tracing
         # The next matching request starts it again.
-        return run.tracing is not None and run.tracing.alive
+        if tracing is None or not tracing.alive:
+            return False
+        # A paused request would hold up the worker's end.
+        return not (run.server is not None and tracing.pauses and run.server.must_end)
 
     def end(self, run: Run, tracing: Tracing | None) -> None:
         if tracing is not None:

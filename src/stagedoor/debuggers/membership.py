@@ -8,12 +8,12 @@ import select
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from stagedoor.control import ControlConnection, ControlError
 from stagedoor.gatekeeper_config import dump_window
-from stagedoor.servers import Server
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.window import Window, format_duration
 
@@ -40,11 +40,10 @@ class Membership(Run):
         super().__init__(debugger, window)
         #: ``on``, ``off``, or ``ignored`` where the client has no session for this worker and is not waited for.
         self.client = "off"
-        #: The server around this worker's requests, once a request has come while a client was attached.
-        self.server: Server | None = None
         self._path = control
         self._tells_of_window = tells_of_window
-        self._known_end = window.expires_at
+        #: What the gatekeeper was told. An earlier process of the server may have started it with an earlier end.
+        self._known_end: datetime | None = None
         self._max_pause = debugger.max_pause
         self._control: ControlConnection | None = None
         self._changed = threading.Condition()
@@ -66,7 +65,8 @@ class Membership(Run):
             self.client = "off"
             self._changed.notify_all()
         if self._control is not None:
-            if self._tells_of_window and self._debugger.watch.window is None:
+            window = self._debugger.watch.window
+            if self._tells_of_window and (window is None or window.token != self.window.token):
                 with suppress(OSError):
                     self._control.send({"over": "The window was closed."})
             self._control.close()

@@ -13,13 +13,16 @@ from stagedoor.gatekeeper_config import GatekeeperConfig
 
 from .process import Gatekeeper
 
+#: The signals by which it is told to end.
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
 
 def main() -> int:
     """Open the ports, say ``ready`` on standard output, detach, and serve until the window's end."""
     # A worker's thread may have blocked all signals, as uWSGI's do, and a mask is inherited.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
-        gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.read()))
+        gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.readline()))
         gatekeeper.listen()
     except (StagedoorError, ValueError) as error:
         print(error)
@@ -31,7 +34,7 @@ def main() -> int:
 
 
 def serve(gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None) -> str:
-    """Serve until the end, also that by ``SIGTERM`` or ``SIGINT``; returns why it came.
+    """Serve until the end, also that by ``SIGTERM`` or ``SIGINT``, which are blocked from then on; returns why it came.
 
     :param on_signal: called when it is such a signal.
     """
@@ -42,9 +45,13 @@ def serve(gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None) 
 
     async def run() -> str:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             loop.add_signal_handler(number, end)
-        return await gatekeeper.run()
+        try:
+            return await gatekeeper.run()
+        finally:
+            # When the loop takes its handlers back, one of these would end the process at once.
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
     return asyncio.run(run())
 

@@ -19,7 +19,7 @@ from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import dump_window
 from stagedoor.settings import Settings
 
-from .__main__ import serve
+from .__main__ import ENDING, serve
 from .guard import TICK
 from .process import Gatekeeper
 
@@ -40,12 +40,17 @@ def run_in_foreground(settings: Settings) -> int:
     def end(number: int, frame: FrameType | None) -> None:
         told_to_end.set()
 
+    def handle_signals() -> None:
+        """At the beginning, and when serve() has had them."""
+        for number in ENDING:
+            signal.signal(number, end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
     with start_lock(path) as is_ours:
         if not is_ours:
             _logger.error("Another gatekeeper is being started for %s.", settings.bind)
             return 1
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
+        handle_signals()
         _logger.info("Waiting for a window of %s.", settings.switch.name)
         window, trouble, served = None, "", ""
         while not told_to_end.wait(TICK):
@@ -71,7 +76,5 @@ def run_in_foreground(settings: Settings) -> int:
             _logger.info("A window is open; listening on %s.", settings.bind)
             why = serve(gatekeeper, told_to_end.set)
             _logger.info("%s", why)
-            # serve() has taken the signals over.
-            signal.signal(signal.SIGTERM, end)
-            signal.signal(signal.SIGINT, end)
+            handle_signals()
     return 0

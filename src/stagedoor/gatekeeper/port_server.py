@@ -14,7 +14,7 @@ from .door import Door
 from .listener import notice_lost_peer
 from .sessions import Sessions
 
-#: Connections that have not attached yet, at most. One more, and the one that has waited longest is closed.
+#: Connections that have not attached yet, at most. One more, and one that has said nothing is closed.
 UNDECIDED_CAP = 64
 
 
@@ -67,7 +67,8 @@ class PortServer:
     def _make_room(self) -> None:
         undecided = [client for client in self._clients if client.is_undecided]
         if len(undecided) > UNDECIDED_CAP:
-            undecided[0].abort()
+            # Of those who have said nothing yet the oldest: a client is about to attach when it has said something.
+            min(undecided, key=lambda client: client.initialize_arguments is not None).abort()
 
 
 def _address(connection: socket.socket, peer: Any) -> str:
