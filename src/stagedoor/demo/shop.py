@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 from stagedoor import StageDoor
 
@@ -33,7 +33,7 @@ def main() -> None:
     door = StageDoor(application)
     port = 0
     for host in sys.argv[1:]:
-        server = make_server(host, port, door, threaded=True)
+        server = ThreadedWSGIServer(host, port, door)
         port = server.port
         server.daemon_threads = False  # The end of this process waits for the answers that are on their way.
         threading.Thread(target=server.serve_forever, daemon=True).start()
