@@ -104,8 +104,7 @@ def memory(section: Any) -> str:
 def targets(results: list[Result]) -> str:
     measured = [f"Python {result['machine']['python']}" for result in results]
     rows = [
-        [target.what, target.shown(target.limit), *(target.cell(result["sections"]) for result in results)]
-        for target in TARGETS
+        [target.what, target.at_most, *(target.cell(result["sections"]) for result in results)] for target in TARGETS
     ]
     return f"## Targets\n\n{table(['cost', 'at most', *measured], rows)}"
 

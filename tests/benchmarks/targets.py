@@ -33,6 +33,10 @@ class Target:
     find: Callable[[Any], float]
     find_on_processor: Callable[[Any], float] | None = None
 
+    @property
+    def at_most(self) -> str:
+        return f"{self.limit:.2f}x" if self.unit == "x" else f"{self.limit:g} {self.unit}"
+
     def cell(self, sections: Sections) -> str:
         """What was measured, and the verdict."""
         if self.section not in sections:
@@ -41,9 +45,12 @@ class Target:
         return f"{self.shown(measured)} {self._verdict(sections, measured)}"
 
     def shown(self, value: float) -> str:
+        return f"{self._rounded(value)}{'' if self.unit == 'x' else ' '}{self.unit}"
+
+    def _rounded(self, value: float) -> str:
         if self.unit == "x":
-            return f"{value:.2f}x"
-        return f"{value:.0f} {self.unit}" if value >= 100 else f"{value:.3g} {self.unit}"
+            return f"{value:.2f}"
+        return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
     def _verdict(self, sections: Sections, measured: float) -> str:
         if self._is_met(measured):
@@ -57,8 +64,8 @@ class Target:
         return "missed, but too noisy to tell" if is_disturbed else "MISSED"
 
     def _is_met(self, value: float) -> bool:
-        # A ratio as it is shown: its third digit is another one in the next run.
-        return (round(value, 2) if self.unit == "x" else value) <= self.limit
+        # As it is shown: the digit after that is another one in the next run.
+        return float(self._rounded(value)) <= self.limit
 
 
 def per_request(variant: str) -> Callable[[Any], float]:
