@@ -115,6 +115,14 @@ def debugpy_describes_the_environment_to_its_log_once_or_takes_it_as_described()
 
 
 @fact
+def the_reader_asks_itself_for_what_processes_a_request() -> None:
+    """So that another function can be put in its place, which answers where that one fails."""
+    reader = module("_pydevd_bundle.pydevd_comm").ReaderThread
+    assert "process_net_command_json" in names_in(reader._on_run)
+    assert "process_net_command_json" in names_in(reader.__init__)
+
+
+@fact
 def the_debuggers_methods_that_are_overridden_have_their_parameters() -> None:
     debugger = module("pydevd").PyDB
     expected = {

@@ -389,9 +389,7 @@ def test_it_ends_though_a_worker_that_was_stopped_reads_nothing(gatekeeper: Runn
         child.send("setBreakpoints", many)
     debugger.wait_full()
     gatekeeper.ask({"close": {}})
-    started = time.monotonic()
     assert gatekeeper.ended(3) == "The window was closed."
-    assert time.monotonic() - started < 1.5
 
 
 # The end is moved

@@ -129,8 +129,8 @@ def _compiled(ranges: Iterable[netaddr.IPListMixin]) -> Callable[[object], bool]
     """Whether an address, as text, is in one of these ranges: a function for :attr:`Allowlist.is_allowed`.
 
     It searches sorted bounds, at each of which the answer changes. Bytes of one size sort like the numbers that they
-    are, so what inet_pton returns is looked up as it is. No answer is remembered: to remember one takes longer than to
-    find it again (on CPython 3.12 about 200 ns, and 100 in 1,000 networks).
+    are, so what inet_pton returns is looked up as it is. No answer is remembered: that takes longer (200 ns on CPython
+    3.12) than to find it again (100 ns in 1,000 networks).
     """
     allowed = netaddr.IPSet(ranges)
     ipv4_spans = [(each.first, each.last) for each in allowed.iter_ipranges() if each.version == 4]

@@ -97,7 +97,8 @@ def _start(config: GatekeeperConfig) -> None:
         answer, _ = process.communicate(config.dump().encode() + b"\n", timeout=START_PATIENCE)
     except subprocess.TimeoutExpired:
         # With whatever it has started, which would hold the pipe.
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
     if answer.strip() != b"ready":
