@@ -291,6 +291,7 @@ def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input()
             connection = control.ControlConnection(Path(other.control))
             connection.ask({"close": {}}, timeout=2)
             connection.close()
+            wait_for(lambda: not Path(other.control).exists(), "the gatekeeper to end")
 
 
 def start_gatekeeper(config: GatekeeperConfig) -> int:
