@@ -19,7 +19,7 @@ import pytest
 from conftest import Serve, ServeGated
 from stagedoor import ConfigurationError, StageDoor
 from stagedoor.dapclient import DapClient
-from stagedoor.debuggers import base, listen
+from stagedoor.debuggers import listen, run
 from support import application
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.stage import Stage, make_environ, process_state, serve
@@ -209,7 +209,7 @@ def test_a_port_in_use_is_named_and_requests_go_on(stage: Stage, caplog: pytest.
 
 
 def test_what_could_not_be_started_is_tried_again_after_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "RETRY_AFTER", 0.1)
+    monkeypatch.setattr(run, "RETRY_AFTER", 0.1)
     with closing(socket.socket()) as squatter:
         squatter.bind(("127.0.0.1", stage.port))
         squatter.listen()
@@ -236,7 +236,7 @@ def test_an_interpreter_that_cant_be_run_is_named_and_requests_go_on(
 def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "START_PATIENCE", 0.3)
+    monkeypatch.setattr(run, "START_PATIENCE", 0.3)
     release = threading.Event()
     real = stage.door._debugger._listen  # type: ignore[attr-defined]
 

@@ -1,13 +1,11 @@
-"""The contract of a debugger back end, and what all of them share: the thread that begins and ends the debugging."""
+"""The contract of a debugger back end, and what all of them share."""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
-import time
 import weakref
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -15,21 +13,13 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from stagedoor.audit import Audit
-from stagedoor.errors import DebuggerError, StagedoorError
+from stagedoor.errors import DebuggerError
 from stagedoor.servers import Server, surrounding_server
-from stagedoor.tracing import Pause, Tracing
+from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
 
-#: Seconds between two looks of the window's thread: at the window's end, at clients, at pauses.
-TICK = 0.2
-
-#: Seconds after which a debugger that could not be started is tried again. By then an application that was restarted
-#: has another gatekeeper, or a port is free.
-RETRY_AFTER = 30.0
-
-#: The longest that a matching request waits for the debugger to start, in seconds; it then goes on undebugged.
-START_PATIENCE = 3.0
+from .run import Run
 
 
 class Debugger(ABC):
@@ -74,7 +64,9 @@ class Debugger(ABC):
         """Stop everything that :meth:`begin` has started. Runs on the window's thread; must not raise."""
 
     def tick(self, run: Run) -> bool:
-        """Look after things, about every :data:`TICK`; returns whether to go on. Runs on the window's thread."""
+        """Look after things, about every :data:`~stagedoor.debuggers.run.TICK` seconds; returns whether to go on. Runs on
+        the window's thread.
+        """
         return True
 
     @abstractmethod
@@ -102,6 +94,7 @@ class Debugger(ABC):
             with self._lock:
                 run = self._run
                 if run is None or not run.serves(window):
+                    _stop_at_exit()
                     before, run = run, self.new_run(window)
                     run.start(after=before)
                     self._run = run
@@ -144,145 +137,6 @@ class Armed(NamedTuple):
 
     tracing: Tracing | None
     busy: str | None
-
-
-class Run:
-    """One window's debugging in this process, and the listener of its :class:`~stagedoor.tracing.Tracing`."""
-
-    def __init__(self, debugger: Debugger, window: Window) -> None:
-        self.window = window
-        self.tracing: Tracing | None = None
-        self.failure: str | None = None
-        #: The server around this process's requests, once one of them has come.
-        self.server: Server | None = None
-        #: Whether :meth:`Debugger.begin` went well.
-        self.begun = False
-        #: Set when :meth:`Debugger.begin` is through, well or not.
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self._work, name="stagedoor-window", daemon=True)
-        self._debugger = debugger
-        self._audit = debugger.audit
-        self._before: Run | None = None
-        self._patient_until = 0.0
-        self._failed_at = 0.0
-        self._cancelled = threading.Event()
-        self._ending = False
-
-    def serves(self, window: Window) -> bool:
-        """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
-        is_tried_again = self.failure is not None and time.monotonic() > self._failed_at + RETRY_AFTER
-        return self.window.token == window.token and not self._ending and not is_tried_again
-
-    def start(self, *, after: Run | None = None) -> None:
-        """Begin, as soon as the run ``after`` of the window before has ended."""
-        _stop_at_exit()
-        self._before = after
-        self._patient_until = time.monotonic() + START_PATIENCE
-        self.thread.start()
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a request may still wait for the debugger to start: only the first ones of a window wait."""
-        return max(0.0, self._patient_until - time.monotonic())
-
-    def cancel(self, timeout: float) -> bool:
-        """End it, and wait up to ``timeout`` seconds; returns whether everything has been stopped."""
-        self.cancel_soon()
-        self.thread.join(timeout)
-        return not self.thread.is_alive()
-
-    def cancel_soon(self) -> None:
-        """End it, without waiting."""
-        self._cancelled.set()
-        self.wake()
-
-    @property
-    def is_cancelled(self) -> bool:
-        return self._cancelled.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for up to ``seconds``; returns whether the run is over."""
-        return self._cancelled.wait(seconds)
-
-    def wake(self) -> None:
-        """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
-
-    def _work(self) -> None:
-        debugger = self._debugger
-        self._wait_for_the_one_before()
-        try:
-            if self._is_due():
-                debugger.begin(self)
-                self.begun = True
-        except Exception as error:
-            self.failed(error)
-        self.ready.set()
-        try:
-            while not self.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
-                if not self._is_due() or (self.begun and not debugger.tick(self)):
-                    break
-                if self.tracing is not None:
-                    self._continue_long_pauses(self.tracing)
-        except Exception as error:
-            self.failed(error)
-        finally:
-            self._ending = True
-            started, self.tracing = self.tracing, None
-            if self.begun:
-                debugger.end(self, started)
-            # Else the window's end would be recorded with the next request, whenever that comes.
-            debugger.watch.current(look=True)
-
-    def _wait_for_the_one_before(self) -> None:
-        before, self._before = self._before, None
-        if before is not None:
-            before.cancel_soon()
-            before.thread.join()
-
-    def _is_due(self) -> bool:
-        window = self._debugger.watch.current(look=True)
-        return window is not None and window.token == self.window.token and not self._cancelled.is_set()
-
-    def failed(self, error: Exception) -> None:
-        """Remember and record why the debugger could not be started."""
-        self._failed_at = time.monotonic()
-        self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
-        self._audit.record(
-            "failed",
-            f"{self.failure} Requests go on undebugged; one after {RETRY_AFTER:g} s tries again.",
-            level=logging.ERROR,
-            debugger=self._debugger.name,
-        )
-
-    def _continue_long_pauses(self, tracing: Tracing) -> None:
-        limit = self._debugger.max_pause
-        for pause in tracing.pauses:
-            if time.monotonic() - pause.since > limit.total_seconds():
-                tracing.resume(pause)
-
-    # TracingListener
-
-    def attached(self) -> None:
-        self._audit.record("attached", "a client has attached", pid=os.getpid())
-
-    def detached(self) -> None:
-        self._audit.record("detached", "the client has detached", pid=os.getpid())
-
-    def paused(self, pause: Pause) -> None:
-        place = f"{pause.file}:{pause.line}"
-        self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
-
-    def not_paused(self, request: str, limit: int) -> None:
-        self._audit.record("refused", f"{request} was not paused: {limit} requests are paused already", request=request)
-
-    def resumed(self, pause: Pause, seconds: float) -> None:
-        self._audit.record(
-            "resumed",
-            f"{pause.request} after {seconds:.1f} s",
-            request=pause.request,
-            seconds=round(seconds, 3),
-            pid=os.getpid(),
-        )
 
 
 def refuse_patched_threads() -> None:

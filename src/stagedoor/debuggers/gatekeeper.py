@@ -19,9 +19,10 @@ from stagedoor.tracing import Tracing, refuse_other_debugger
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
 
-from .base import Armed, Debugger, Run, refuse_patched_threads
+from .base import Armed, Debugger, refuse_patched_threads
 from .hello import say_hello
 from .membership import Membership
+from .run import Run
 
 
 class GatekeeperDebugger(Debugger):

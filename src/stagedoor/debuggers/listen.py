@@ -22,8 +22,9 @@ from stagedoor.servers import Server
 from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 
-from .base import Armed, Debugger, Run, refuse_patched_threads
+from .base import Armed, Debugger, refuse_patched_threads
 from .interpreter import python_executable
+from .run import Run
 
 #: How long an adapter that was told to end may take, in seconds, before it is killed.
 _ADAPTER_PATIENCE = 0.3

@@ -17,9 +17,10 @@ from stagedoor.gatekeeper_config import dump_window
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.window import Window, format_duration
 
-from .base import Debugger, Run
+from .base import Debugger
 from .doorbell import Doorbell
 from .hello import sweep
+from .run import Run
 
 #: Seconds that a matching request waits for the client to configure this worker's session.
 JOIN_PATIENCE = 3.0
