@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,10 +27,14 @@ from support.waiting import wait_for
 
 
 def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has, and that nobody gets for an outgoing connection: the kernel gives those from above."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family)) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    # Not the module's own generator, which hypothesis starts again from the same number.
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 50):
+        with closing(socket.socket(family)) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise LookupError(f"50 ports of {host} were taken")
 
 
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:

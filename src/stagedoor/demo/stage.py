@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -202,7 +203,10 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
+    # Not one that the kernel chooses: those are for outgoing connections, of which one could have it before the debug port
+    # is opened.
+    others = random.SystemRandom().sample(range(20_000, 32_000), 20)
+    for port in [wanted, *others] if wanted else others:
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, for ports in TIME_WAIT
             probe.bind(("127.0.0.1", port))
