@@ -19,7 +19,7 @@ from .errors import ConfigurationError
 PRINTED = 8  # entries that a log line spells out
 
 _MAPPED = netaddr.IPNetwork("::ffff:0:0/96")  # IPv4-mapped IPv6: RFC 4291, section 2.5.5.2
-_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
+_MAPPED_PREFIX = _MAPPED.first.to_bytes(16, "big")[:12]
 _BITS = {4: 32, 6: 128}
 _NUMBER = r"(?:0|[1-9]\d{0,2})"
 _PART = rf"(?:\*|{_NUMBER}(?:-{_NUMBER})?)"

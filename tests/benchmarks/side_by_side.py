@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.measuring import Figure, ratios
 from benchmarks.states import AGAIN, BARE, STATES, all_at_once
+from benchmarks.twins import Twin
 from benchmarks.workloads import MEASURED
 
 #: Requests of one state in one round: about 10 ms each, so that the next one meets the machine as this one did.
@@ -52,11 +54,17 @@ def take(sets: int, rounds: int, warm_up: int) -> Times:
     for _ in range(sets):
         with all_at_once(STATES) as twins:
             for number in range(warm_up + rounds):
-                # Every round begins with another state: none always comes after the same one.
-                first = number % len(STATES)
-                for view, requests in REQUESTS.items():
-                    for state in STATES[first:] + STATES[:first]:
-                        taken = twins[state.name].ask("time", view, max(1, requests // state.slow))
-                        if number >= warm_up:
-                            times[state.name, view].append(taken)
+                for key, taken in take_round(twins, number):
+                    if number >= warm_up:
+                        times[key].append(taken)
     return times
+
+
+def take_round(twins: dict[str, Twin], number: int) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
+    """Each state and view once, with what it took. Every round begins with another state: none always comes after the
+    same one.
+    """
+    first = number % len(STATES)
+    for view, requests in REQUESTS.items():
+        for state in STATES[first:] + STATES[:first]:
+            yield (state.name, view), twins[state.name].ask("time", view, max(1, requests // state.slow))

@@ -264,7 +264,7 @@ class ScriptedDebugger:
             seen.append(waiting())
             return seen[-1] == seen[-2] > 100_000
 
-        wait_for(is_full, f"a full socket, not {seen[-1]} bytes", every=0.1)
+        wait_for(is_full, "the socket to be full", every=0.1)
 
     def commands(self) -> list[str]:
         return [message["command"] for message in list(self.received)]

@@ -90,12 +90,8 @@ class ListenDebugger(Debugger):
         return Armed(run.tracing, None)
 
     def tick(self, run: Run) -> bool:
-        tracing = run.tracing
-        # The next matching request starts it again.
-        if tracing is None or not tracing.alive:
-            return False
-        # A paused request would hold up the worker's end.
-        return not (run.server is not None and tracing.pauses and run.server.must_end)
+        # If it is not alive the next matching request starts it again.
+        return run.tracing is not None and run.tracing.alive and not run.holds_up_the_end
 
     def end(self, run: Run, tracing: Tracing | None) -> None:
         if tracing is not None:

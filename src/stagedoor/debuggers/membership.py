@@ -206,7 +206,7 @@ class Membership(Run):
         self._tell_of_moved_end()
         pauses = self.tracing.pauses if self.tracing is not None else []
         server = self.server
-        if server is not None and pauses and server.must_end:
+        if self.holds_up_the_end:
             self._say(f"worker {os.getpid()} has to end, so its requests run on.")
             if self._control is not None:
                 with suppress(OSError):

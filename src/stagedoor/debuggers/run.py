@@ -87,6 +87,12 @@ class Run:
     def wake(self) -> None:
         """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
 
+    @property
+    def holds_up_the_end(self) -> bool:
+        """Whether a request is paused while the worker has to end, which waits for its requests."""
+        tracing, server = self.tracing, self.server
+        return tracing is not None and server is not None and bool(tracing.pauses) and server.must_end
+
     def _work(self) -> None:
         debugger = self._debugger
         self._wait_for_the_one_before()
