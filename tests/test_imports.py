@@ -47,6 +47,8 @@ ORDER = [
     # The process that owns the port.
     "gatekeeper",
     # The shell around an application.
+    "body",
+    "serving",
     "visit",
     "middleware",
     "jobs",

@@ -54,6 +54,11 @@ class Scene:
         other()
         return len(self.lines), len(self.starts)
 
+    def leave(self) -> None:
+        """The last of the requests that run is over."""
+        self.monitoring.pause()
+        self.monitoring.forget_events()
+
     def close(self) -> None:
         for event in (real.events.LINE, real.events.PY_START):
             real.register_callback(TOOL, event, None)
@@ -93,7 +98,7 @@ def test_pydevd_reads_back_what_it_asked_for(scene: Scene) -> None:
 
 
 def test_everything_is_seen_while_one_runs_and_not_while_it_is_paused(scene: Scene) -> None:
-    scene.monitoring.enter()
+    scene.monitoring.resume()
     scene.ask_for_everything()
     assert scene.run() == EVERYTHING
     scene.monitoring.pause()
@@ -103,51 +108,51 @@ def test_everything_is_seen_while_one_runs_and_not_while_it_is_paused(scene: Sce
     assert scene.run() == NOTHING
     scene.monitoring.resume()
     assert scene.run() == (3, 2)
-    scene.monitoring.leave()
+    scene.leave()
     assert scene.run() == NOTHING
 
 
 def test_what_was_asked_for_while_none_ran_comes_into_effect_with_the_next(scene: Scene) -> None:
     scene.ask_for_everything()
-    scene.monitoring.enter()
+    scene.monitoring.resume()
     assert scene.run() == EVERYTHING
-    scene.monitoring.leave()
+    scene.leave()
 
 
 def test_the_events_of_functions_are_forgotten_with_the_last_request(scene: Scene) -> None:
     """pydevd never takes them back by itself, and asks for them again when it needs them."""
-    scene.monitoring.enter()
-    scene.monitoring.enter()
+    scene.monitoring.resume()
+    scene.monitoring.resume()
     scene.ask_for_everything()
-    scene.monitoring.leave()
+    scene.leave()
     assert scene.run() == EVERYTHING
-    scene.monitoring.leave()
-    scene.monitoring.enter()
+    scene.leave()
+    scene.monitoring.resume()
     assert scene.run() == (0, 2)
-    scene.monitoring.leave()
+    scene.leave()
 
 
 def test_events_stay_on_until_the_last_of_several_rests(scene: Scene) -> None:
     scene.ask_for_everything()
     for _ in range(3):
-        scene.monitoring.enter()
+        scene.monitoring.resume()
     scene.monitoring.pause()
-    scene.monitoring.leave()
+    scene.leave()
     assert scene.run() == EVERYTHING
     scene.monitoring.pause()
     assert scene.run() == NOTHING
     scene.monitoring.resume()
     assert scene.run() == EVERYTHING
-    scene.monitoring.leave()
+    scene.leave()
     assert scene.run() == NOTHING
     scene.monitoring.resume()
-    scene.monitoring.leave()
+    scene.leave()
     assert scene.run() == NOTHING
 
 
 def test_the_end_takes_everything_back_for_good(scene: Scene) -> None:
-    scene.monitoring.enter()
-    scene.monitoring.enter()
+    scene.monitoring.resume()
+    scene.monitoring.resume()
     scene.monitoring.pause()
     scene.ask_for_everything()
     scene.monitoring.end()
@@ -156,18 +161,18 @@ def test_the_end_takes_everything_back_for_good(scene: Scene) -> None:
     scene.monitoring.resume()
     scene.ask_for_everything()
     assert scene.run() == NOTHING
-    scene.monitoring.leave()
-    scene.monitoring.leave()
+    scene.leave()
+    scene.leave()
     assert real.get_events(TOOL) == 0
     assert real.get_local_events(TOOL, stepped.__code__) == 0
 
 
 def test_the_end_does_not_need_the_tool_any_more(scene: Scene) -> None:
-    scene.monitoring.enter()
+    scene.monitoring.resume()
     scene.ask_for_everything()
     scene.monitoring.end()
     real.free_tool_id(TOOL)
-    scene.monitoring.leave()
+    scene.leave()
     real.use_tool_id(TOOL, "a test")
 
 
@@ -201,11 +206,11 @@ def test_threads_that_come_and_go_leave_it_as_it_was(scene: Scene) -> None:
 
     def requests() -> None:
         for _ in range(200):
-            scene.monitoring.enter()
+            scene.monitoring.resume()
             scene.monitoring.set_local_events(TOOL, other.__code__, real.events.LINE)
             scene.monitoring.pause()
             scene.monitoring.resume()
-            scene.monitoring.leave()
+            scene.leave()
 
     threads = [threading.Thread(target=requests) for _ in range(4)]
     for thread in threads:
@@ -213,18 +218,18 @@ def test_threads_that_come_and_go_leave_it_as_it_was(scene: Scene) -> None:
     for thread in threads:
         thread.join(30)
     assert scene.run() == NOTHING
-    assert (scene.monitoring._running, scene.monitoring._in_progress) == (0, 0)
+    assert scene.monitoring._running == 0
 
 
 def test_equal_functions_of_two_files_are_told_apart(scene: Scene) -> None:
     """Code objects are equal if all but their file is: the first views of two modules, say."""
     first, second = (compile("def view():\n    return 1\n", file, "exec").co_consts[0] for file in ("a.py", "b.py"))
     assert first == second
-    scene.monitoring.enter()
+    scene.monitoring.resume()
     for code in (first, second):
         scene.monitoring.set_local_events(TOOL, code, real.events.LINE)
         assert scene.monitoring.get_local_events(TOOL, code) == real.events.LINE
-    scene.monitoring.leave()
+    scene.leave()
     assert [real.get_local_events(TOOL, code) for code in (first, second)] == [0, 0]
 
 
@@ -253,10 +258,10 @@ def test_code_that_had_events_is_as_it_was_but_for_what_cpython_3_12_never_resto
         return [each.opname for each in dis.get_instructions(hot, adaptive=True)]
 
     before, bare = instructions(), run()
-    scene.monitoring.enter()
+    scene.monitoring.resume()
     scene.monitoring.set_local_events(TOOL, hot.__code__, real.events.LINE)
     assert run() != bare
-    scene.monitoring.leave()
+    scene.leave()
     scene.monitoring.end()
     after = instructions()
     if sys.version_info >= (3, 13):

@@ -18,7 +18,7 @@ from stagedoor.dapclient import DapClient
 from support import application
 from support.application import stop_line
 from support.servers import OTHER
-from support.stage import Environ, Response, Stage, Worker, breakpoints, make_environ, process_state, serve
+from support.stage import Environ, Response, Stage, Worker, breakpoints, make_environ, process_state, serve, unfinished
 from support.waiting import wait_for
 
 BELOW_3_12 = sys.version_info < (3, 12)
@@ -380,7 +380,7 @@ def test_a_body_that_is_never_closed_leaves_no_thread_traced(stage: Stage) -> No
     client.resume(stopped_at(client)[0])
     assert again.result(5).text == "total 7 for mine"
     abandoned.close()  # type: ignore[attr-defined]
-    assert not stage.door._visits.traced
+    assert not unfinished()
 
 
 def test_a_body_that_is_closed_on_another_thread_leaves_no_thread_traced(stage: Stage) -> None:
@@ -396,7 +396,7 @@ def test_a_body_that_is_closed_on_another_thread_leaves_no_thread_traced(stage: 
     client.resume(thread)
     mine.result(5)
     assert first.run(sys.gettrace).result(5) is None
-    assert not stage.door._visits.traced
+    assert not unfinished()
 
 
 def test_a_thread_whose_body_was_closed_elsewhere_shows_nothing_of_its_next_request(stage: Stage) -> None:
@@ -412,7 +412,7 @@ def test_a_thread_whose_body_was_closed_elsewhere_shows_nothing_of_its_next_requ
         second.get("/view?mine", timeout=2)
         output = client.wait_event("output", lambda body: "seen" in body["output"])
     assert output["output"].strip() == "seen mine"
-    assert not stage.door._visits.traced
+    assert not unfinished()
 
 
 def test_trouble_of_pydevds_is_not_the_applications(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from types import CodeType, FrameType, TracebackType
-from typing import ParamSpec, Self, TypeVar, overload
+from typing import NamedTuple, ParamSpec, Self, TypeVar, overload
 
+from . import serving
 from .errors import ConfigurationError
-from .middleware import StageDoor
-from .tracing import Tracing, current_tracing, stop_on_exception
+from .tracing import Matching, Tracing, current_tracing, stop_on_exception
+from .visit import Visit
 from .window import is_name
 
 _Parameters = ParamSpec("_Parameters")
@@ -46,8 +47,10 @@ def traced(name: Callable[_Parameters, _Result] | str | None = None) -> Callable
         with stagedoor.traced("nightly report"):
             ...
 
-    :param name: what the IDE calls the thread. Without a name it belongs to the matching request on whose thread it is
-        made, and does nothing if there is none: other people's jobs run on. Or a function to decorate without a name.
+    :param name: what the IDE calls the thread. Without a name it belongs to the one matching request that makes it, and is
+        debugged for as long as that lasts; it does nothing if no matching request makes it, or a module that is just
+        being imported does. With a name it is a job of its own, whoever starts it, on any thread but those that serve
+        requests: what another request does itself is never debugged. Or a function to decorate without a name.
     :raises ConfigurationError: if the name is none for a log line, or the function is no plain one: a coroutine or a
         generator does not run where it is called.
     """
@@ -64,11 +67,10 @@ class Job:
             remedy = "Give 1 to 200 printable characters."
             raise ConfigurationError("name", name, "can't be shown in a log line", remedy)
         self._name = name
-        tracing = current_tracing()
+        made_by = _maker() if name is None else None
         #: The request that has made it.
-        self._request = tracing.label() if tracing is not None else None
-        self._made_with = weakref.ref(tracing) if tracing is not None else None
-        self._entered: dict[int, list[Tracing | None]] = {}
+        self._made_by = weakref.ref(made_by) if made_by is not None else None
+        self._entered: dict[int, list[_Entered | None]] = {}
 
     def __call__(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         if any(is_other(function) for is_other in _NOT_PLAIN):
@@ -105,25 +107,25 @@ class Job:
         tracing = current_tracing()
         if tracing is not None and tracing.attached:
             with suppress(Exception):
-                label = self._label(tracing, what)
-                if label is not None and tracing.enter(label, is_job=True, running=running):
-                    entered = tracing
+                entered = self._entered_in(tracing, what, running)
         self._entered.setdefault(threading.get_ident(), []).append(entered)
 
-    def _label(self, tracing: Tracing, what: str) -> str | None:
-        """What the IDE calls this thread now, or ``None`` if the job is none to debug."""
-        if self._name is not None:
-            # Named or not: what somebody else's request does itself is never debugged.
-            return None if _serves_a_request() else self._name
-        if self._request is not None and self._made_with is not None and self._made_with() is tracing:
-            return f"{what}, for {self._request}"
-        if tracing not in _told and tracing.label() is None and not _serves_a_request():
-            _told.add(tracing)
-            tracing.say(
-                f"Stagedoor: {what} is not debugged: traced() without a name has to be made by the matching request"
-                " that it belongs to, as in Thread(target=traced(resize)). Or give it a name."
-            )
-        return None
+    def _entered_in(self, tracing: Tracing, what: str, running: FrameType | None) -> _Entered | None:
+        if tracing.served() is not None:
+            return None  # The thread is traced already, as a part of a request or of another job.
+        if serving.served() is serving.VISITOR:
+            return None  # It serves requests, and none of those that are debugged now.
+        request = self._made_by() if self._made_by is not None else None
+        if self._name is None and request is None:
+            _tell_once(tracing, what)
+            return None
+        job = tracing.begin(self._name or f"{what}, for {request.request}", is_job=True, of=request)  # type: ignore[union-attr]
+        if job is None:
+            return None
+        if not tracing.enter(job, running=running):
+            tracing.end(job)
+            return None
+        return _Entered(tracing, job)
 
     def _fail(self, error: Exception) -> None:
         if self._entered[threading.get_ident()][-1] is not None:
@@ -132,24 +134,47 @@ class Job:
     def _leave(self) -> None:
         ident = threading.get_ident()
         entered = self._entered[ident]
-        tracing = entered.pop()
+        last = entered.pop()
         if not entered:
             del self._entered[ident]
-        if tracing is not None:
+        if last is not None:
             with suppress(Exception):
-                tracing.leave()
+                last.tracing.leave()
+            with suppress(Exception):
+                last.tracing.end(last.job)
+
+
+class _Entered(NamedTuple):
+    tracing: Tracing
+    job: Matching
 
 
 #: Whose developers know already why nothing happens.
 _told: weakref.WeakSet[Tracing] = weakref.WeakSet()
 
 
-def _serves_a_request() -> bool:
-    """Whether the calling thread is inside a request of an application that is behind StageDoor."""
-    door: CodeType = StageDoor.__call__.__code__
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code is door:
-            return True
+def _tell_once(tracing: Tracing, what: str) -> None:
+    if tracing not in _told:
+        _told.add(tracing)
+        tracing.say(
+            f"Stagedoor: {what} is not debugged: traced() without a name has to be made by the matching request"
+            " that it belongs to, as in Thread(target=traced(resize)). Or give it a name."
+        )
+
+
+def _maker() -> Matching | None:
+    """The matching request that runs on the calling thread, unless it is just importing a module: what that makes stays
+    for everybody.
+    """
+    tracing = current_tracing()
+    matching = tracing.served() if tracing is not None else None
+    frame: FrameType | None = sys._getframe(1) if matching is not None else None
+    while frame is not None and frame.f_code is not _PART:
+        if frame.f_code.co_name == "<module>":
+            return None
         frame = frame.f_back
-    return False
+    return matching
+
+
+#: What runs the parts of a matching request.
+_PART: CodeType = Visit.run.__code__

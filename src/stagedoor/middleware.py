@@ -13,6 +13,7 @@ from .audit import Audit
 from .break_on import BreakOn
 from .clientaddr import client_address
 from .debuggers.base import Debugger
+from .serving import VISITOR, serve, served
 from .settings import Settings
 from .switches.base import Switch
 from .visit import Visits, label, presented
@@ -101,7 +102,6 @@ class StageDoor:
         self._visits = Visits(self._debugger, self._audit, self.settings.break_on)
         self._is_allowed = self._allow.is_allowed
         self._is_quiet = self._audit.strangers.is_quiet
-        self._traced = self._visits.traced
         self._matched: set[tuple[str, str]] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -140,8 +140,9 @@ class StageDoor:
             window = watch.window if now < watch.open_until else watch.current()
             if window is None:
                 return None
-            if self._traced:
-                self._visits.release_abandoned()
+            if served() is None:
+                # Also for requests that are let in: their threads serve somebody else next.
+                serve(VISITOR)
             remote = environ.get("REMOTE_ADDR")
             if not self._is_allowed(remote) and self._is_quiet(remote, now):
                 # What follows would come to the same, with a sentence that nobody reads.

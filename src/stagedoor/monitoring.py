@@ -29,7 +29,6 @@ class SwitchedMonitoring:
         self._global_events = 0
         # By identity: code objects are equal if their functions are, also those of two files.
         self._local_events: dict[int, tuple[CodeType, int]] = {}
-        self._in_progress = 0
         self._running = 0
         self._ended = False
         # pydevd reads these in its callbacks; as attributes they cost what they cost on the real module.
@@ -66,31 +65,27 @@ class SwitchedMonitoring:
 
     # What the tracing calls
 
-    def enter(self) -> None:
-        """A matching request begins to run."""
+    def resume(self) -> None:
+        """A matching request begins to run, or runs on."""
         with self._lock:
-            self._in_progress += 1
-            self._run()
-
-    def leave(self) -> None:
-        """A matching request is over."""
-        with self._lock:
-            self._in_progress -= 1
-            self._rest()
-            if not self._in_progress:
-                # pydevd never takes back the events of code that was stepped through. Every function that is
-                # called again asks for its own (PY_START), so between matching requests nothing needs remembering.
-                self._local_events.clear()
+            self._running += 1
+            if self._running == 1 and not self._ended:
+                self._apply(on=True)
 
     def pause(self) -> None:
-        """A matching request that runs pauses."""
+        """A matching request pauses, or is over."""
         with self._lock:
-            self._rest()
+            self._running -= 1
+            if self._running == 0 and not self._ended:
+                self._apply(on=False)
 
-    def resume(self) -> None:
-        """A paused matching request runs on."""
+    def forget_events(self) -> None:
+        """Between matching requests: forget the events of code objects, which pydevd never takes back where they were
+        stepped through. Every function that is called again asks for its own (PY_START), so nothing needs remembering.
+        """
         with self._lock:
-            self._run()
+            if not self._running:
+                self._local_events.clear()
 
     def end(self) -> None:
         """Take every event back, for good: the window is over."""
@@ -103,16 +98,6 @@ class SwitchedMonitoring:
     def forget_lock(self) -> None:
         """In a forked child: the lock may have been held by a thread that the child does not have."""
         self._lock = threading.RLock()
-
-    def _run(self) -> None:
-        self._running += 1
-        if self._running == 1 and not self._ended:
-            self._apply(on=True)
-
-    def _rest(self) -> None:
-        self._running -= 1
-        if self._running == 0 and not self._ended:
-            self._apply(on=False)
 
     def _apply(self, *, on: bool) -> None:
         if self._real.get_tool(self._tool_id) is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import serving
 from .audit import Audit
+from .body import wrapped_body
 from .break_on import BreakOn
 from .debuggers.base import Debugger
 from .lookout import Lookout
-from .tracing import Tracing, stop_on_exception
+from .tracing import Matching, Tracing, stop_on_exception
 from .window import Window, format_time
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ RESPONSE_HEADER = "Stagedoor"
 class Visits:
     """The matching requests of one application.
 
-    A thread is traced only while it serves one. Should a server never close a body, or close it on another thread,
-    then :meth:`release_abandoned` finds the thread when it serves its next request.
-
     :param debugger: what debugs them.
     :param audit: where errors are recorded; none of them ever reaches the application or the server.
     :param break_on: which of them stop at their first line without being asked to.
@@ -37,24 +35,18 @@ class Visits:
         self.audit = audit
         self._break_on = break_on
         self.lookout = Lookout(audit)
-        #: The traced ones, by the thread that serves them. Empty most of the time, which is cheap to ask.
-        self.traced: dict[int, _Visit] = {}
 
     def serve(
         self, app: WSGIApplication, window: Window, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Call ``app`` for a matching request, exactly as the server would have."""
         self.lookout.look(app, window, environ)
-        visit = _Visit(self, window, environ)
-        visit.runs = True
+        visit = Visit(self, window, environ)
         try:
-            result = app(environ, visit.announcing(start_response))
-        except BaseException as error:
-            visit.failed(error)
-            visit.leave()
+            result = visit.run(app, environ, visit.announcing(start_response))
+        except BaseException:
+            visit.end()
             raise
-        finally:
-            visit.runs = False
         return visit.body(result, environ)
 
     def stops_at_entry(self, environ: WSGIEnvironment) -> bool:
@@ -67,36 +59,24 @@ class Visits:
             self.audit.failed("break_on", f"break_on failed with {type(error).__name__}: {error}. It stops no request.")
             return False
 
-    def release_abandoned(self) -> None:
-        """The calling thread begins a request: whatever it served before is over, unless that one makes this one."""
-        ident = threading.get_ident()
-        visit = self.traced.get(ident)
-        if visit is not None and not visit.runs:
-            visit.leave()
-            self.traced.pop(ident, None)
-            if visit.left_from_elsewhere is not None:
-                visit.left_from_elsewhere.deny_this_thread()
 
-
-class _Visit:
-    """One matching request."""
+class Visit:
+    """One matching request. A thread is traced only inside :meth:`run`, whatever becomes of the body: a server may never
+    close it, or close it on another thread.
+    """
 
     def __init__(self, visits: Visits, window: Window, environ: WSGIEnvironment) -> None:
         self._visits = visits
-        self._thread = threading.get_ident()
         self._tracing: Tracing | None = None
-        #: The debugger, if the body was closed on another thread: that of the request has something left to do.
-        self.left_from_elsewhere: Tracing | None = None
-        #: Whether the application's code runs on the request's thread now.
-        self.runs = False
+        self._matching: Matching | None = None
         try:
-            state = self._enter(window, environ)
+            state = self._begin(window, environ)
         except Exception as error:
             visits.audit.error("starting the debugger", error)
             state = _busy(f"{type(error).__name__} while starting the debugger")
         self._header = (RESPONSE_HEADER, f"open; until={format_time(window.expires_at)}; client={state}")
 
-    def _enter(self, window: Window, environ: WSGIEnvironment) -> str:
+    def _begin(self, window: Window, environ: WSGIEnvironment) -> str:
         """Begin to debug the request, if there is a client; returns what the response says about it."""
         directive = presented(environ, DIRECTIVE_HEADER, DIRECTIVE_COOKIE)
         if directive == "ignore":
@@ -114,39 +94,75 @@ class _Visit:
             return "waiting"
         if tracing.is_full:
             return _busy("as many requests of this worker are paused as may be")
-        if tracing.enter(request, stop_at_entry=directive == "break" or self._visits.stops_at_entry(environ)):
-            self._tracing = tracing
-            self._visits.traced[self._thread] = self
-            self._visits.lookout.tell(tracing)
+        self._matching = tracing.begin(
+            request, stop_at_entry=directive == "break" or self._visits.stops_at_entry(environ)
+        )
+        self._tracing = tracing
+        self._visits.lookout.tell(tracing)
         return "attached"
 
-    def failed(self, error: BaseException) -> None:
-        """The application has failed: show where, before the exception reaches the server. Never raises."""
-        # The others are orders, such as SystemExit from the server's signal handler.
-        if self._tracing is not None and isinstance(error, Exception):
-            stop_on_exception(error)
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call ``function``, a part of the application that serves this request, with the calling thread traced."""
+        entered = self._enter()
+        try:
+            return function(*arguments)
+        except StopIteration:
+            raise
+        except Exception as error:  # The others are orders, such as SystemExit from the server's signal handler.
+            self._failed(error)
+            raise
+        finally:
+            if entered:
+                self._leave()
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """The request is over; a second call does nothing. Never raises."""
-        tracing, self._tracing = self._tracing, None
-        if tracing is not None:
-            if threading.get_ident() == self._thread:
-                self._visits.traced.pop(self._thread, None)
-            else:
-                self.left_from_elsewhere = tracing
+        tracing, matching = self._tracing, self._matching
+        self._tracing = self._matching = None
+        if tracing is not None and matching is not None:
             try:
-                tracing.leave(self._thread)
+                tracing.end(matching)
             except Exception as error:
-                self._visits.audit.error("leaving a request", error)
+                self._visits.audit.error("ending a request", error)
+
+    def __del__(self) -> None:
+        # The server, or a middleware before us, has dropped the body without closing it, as many do.
+        if self._tracing is not None and self._matching is not None:
+            self._tracing.forget(self._matching)
+
+    def _enter(self) -> bool:
+        tracing, matching = self._tracing, self._matching
+        if tracing is None or matching is None:
+            return False
+        try:
+            if tracing.enter(matching):
+                serving.serve(matching)
+                return True
+        except Exception as error:
+            self._visits.audit.error("entering a request", error)
+        return False
+
+    def _leave(self) -> None:
+        serving.serve(serving.VISITOR)
+        try:
+            self._tracing.leave()  # type: ignore[union-attr]
+        except Exception as error:
+            self._visits.audit.error("leaving a request", error)
+
+    def _failed(self, error: BaseException) -> None:
+        """The application has failed: show where, before the exception reaches the server. Never raises."""
+        if self._tracing is not None:
+            stop_on_exception(error)
 
     def announcing(self, start_response: StartResponse) -> StartResponse:
         """``start_response`` that adds the header of a matching request's response."""
 
         def announce(*arguments: Any, **keywords: Any) -> Callable[[bytes], object]:
-            # PEP 3333: with exc_info this is the response to an error, which nobody will raise any more.
+            # PEP 3333: with exc_info this is the response to an error, which nobody will raise any more. One to a client's
+            # error is no failure of the application: Trac makes its "not found" pages so.
             exc_info = arguments[2] if len(arguments) > 2 else keywords.get("exc_info")
-            if isinstance(exc_info, tuple) and len(exc_info) == 3:
-                self.failed(exc_info[1])
+            if isinstance(exc_info, tuple) and len(exc_info) == 3 and _is_server_error(arguments):
+                self._failed(exc_info[1])
             # The application's own list stays as it is. What is no list is the server's to refuse.
             if len(arguments) > 1 and type(arguments[1]) is list:
                 headers = [each for each in arguments[1] if not _is_announced(each)]
@@ -159,56 +175,11 @@ class _Visit:
         """The body to hand to the server: ``result``, wrapped only where code of the application runs later."""
         wrapper = environ.get("wsgi.file_wrapper")
         is_file = isinstance(result, io.IOBase) or (isinstance(wrapper, type) and isinstance(result, wrapper))
-        if self._tracing is None or is_file or type(result) in (list, tuple, bytes):
+        if self._matching is None or is_file or type(result) in (list, tuple, bytes):
             # Servers treat these in their own ways (sendfile, a Content-Length for a single block).
-            self.leave()
+            self.end()
             return result
-        return _SizedBody(result, self) if hasattr(type(result), "__len__") else _Body(result, self)
-
-
-class _Body:
-    """A response body during which the request is still being served."""
-
-    def __init__(self, result: Iterable[bytes], visit: _Visit) -> None:
-        self._result = result
-        self._visit = visit
-        self._iterator: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._iterator = self._run(iter, self._result)
-        return self
-
-    def __next__(self) -> bytes:
-        if self._iterator is None:
-            iter(self)
-        return self._run(next, self._iterator)  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                self._run(close)
-        finally:
-            self._visit.leave()
-
-    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        self._visit.runs = True
-        try:
-            return function(*arguments)
-        except StopIteration:
-            raise
-        except Exception as error:
-            self._visit.failed(error)
-            raise
-        finally:
-            self._visit.runs = False
-
-
-class _SizedBody(_Body):
-    """The same for a body whose number of blocks the server may ask for."""
-
-    def __len__(self) -> int:
-        return len(self._result)  # type: ignore[arg-type]
+        return wrapped_body(result, self.run, self.end)
 
 
 def presented(environ: Mapping[str, Any], header: str, cookie: str) -> str | None:
@@ -229,6 +200,11 @@ def label(environ: Mapping[str, Any]) -> str:
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
     printable = "".join(character if character.isprintable() else "?" for character in path[:200])
     return f"{str(environ.get('REQUEST_METHOD', '?'))[:20]} {printable}"
+
+
+def _is_server_error(arguments: tuple[Any, ...]) -> bool:
+    """Whether ``start_response`` is called with a 5xx status, the server's own fault (RFC 9110, 15.6)."""
+    return bool(arguments) and type(arguments[0]) is str and arguments[0].startswith("5")
 
 
 def _is_announced(header: object) -> bool:

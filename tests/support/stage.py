@@ -18,6 +18,7 @@ from wsgiref.util import setup_testing_defaults
 
 from stagedoor import StageDoor, Window
 from stagedoor.dapclient import DapClient
+from stagedoor.tracing import current_tracing
 from support import application
 from support.servers import ALLOWED, OTHER, free_port
 from support.waiting import wait_for
@@ -157,6 +158,15 @@ class Stage:
 
 def breakpoints(*stops: str) -> dict[str, Sequence[int]]:
     return {application.__file__: [application.stop_line(stop) for stop in stops]}
+
+
+def unfinished() -> list[str]:
+    """The requests of this process that the debugger takes for begun and not over."""
+    tracing = current_tracing()
+    if tracing is None:
+        return []
+    tracing.tidy()
+    return [matching.request for matching in list(tracing._begun)]
 
 
 def process_state() -> dict[str, Any]:

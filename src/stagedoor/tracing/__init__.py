@@ -9,6 +9,14 @@ CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a releas
 """
 
 from .session import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
-from .state import Pause, TracingListener
+from .state import Matching, Pause, TracingListener
 
-__all__ = ["Pause", "Tracing", "TracingListener", "current_tracing", "refuse_other_debugger", "stop_on_exception"]
+__all__ = [
+    "Matching",
+    "Pause",
+    "Tracing",
+    "TracingListener",
+    "current_tracing",
+    "refuse_other_debugger",
+    "stop_on_exception",
+]

@@ -99,6 +99,16 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
                 error = arg[1] if event == "exception" and arg else None
                 tracing.wait_suspended(thread, frame, lambda: wait(thread, frame, event, arg, exception_type), error)
 
+        def handle_breakpoint_condition(self, info: Any, pybreakpoint: Any, new_frame: Any) -> Any:
+            # What a client supplies runs for its own requests only, on whichever thread pydevd has come to ask.
+            return self._serves(threading.get_ident()) and super().handle_breakpoint_condition(
+                info, pybreakpoint, new_frame
+            )
+
+        def handle_breakpoint_expression(self, pybreakpoint: Any, info: Any, new_frame: Any) -> None:
+            if self._serves(threading.get_ident()):
+                super().handle_breakpoint_expression(pybreakpoint, info, new_frame)
+
         def notify_thread_created(self, *args: Any, **kwargs: Any) -> None:
             """Not done: threads that serve no matching request are nobody's business, the others show when they stop."""
 

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -33,7 +34,12 @@ class Tracing:
         self._lock = threading.Lock()
         # Held while a thread takes one of the pauses that may be at the same time.
         self._pausing = threading.Lock()
+        #: What the threads run now.
         self._matching: dict[int, Matching] = {}
+        #: What each thread was the last to run, if that is not over: a step of it may be left on the thread.
+        self._latest: dict[int, Matching] = {}
+        self._begun: set[Matching] = set()
+        self._forgotten: deque[Matching] = deque()
         self._debugger: Any = None
         self._stopped = False
         self._internals: Any = None
@@ -105,28 +111,48 @@ class Tracing:
         setup = self._internals.pydevd.SetupHolder.setup if self._internals else None
         return setup.get("access-token") if setup else None
 
-    def enter(
-        self, request: str, *, stop_at_entry: bool = False, is_job: bool = False, running: FrameType | None = None
-    ) -> bool:
-        """The calling thread serves a matching request from now on: trace it, if a client is attached.
+    def begin(
+        self, request: str, *, stop_at_entry: bool = False, is_job: bool = False, of: Matching | None = None
+    ) -> Matching | None:
+        """A matching request begins, if a client is attached: :meth:`end` must follow, or :meth:`forget`. No thread is
+        traced yet.
 
         :param request: the request's label, such as ``"GET /checkout"``.
         :param stop_at_entry: stop at the first line that the client counts as the user's code.
         :param is_job: it is a job of the application's, and its thread none of the server's: however many of those are
             paused, the server has its threads.
+        :param of: the request to which a job belongs, and with which it ends.
+        """
+        self.tidy()
+        if not self.attached or not self.alive or (of is not None and of.over):
+            return None
+        matching = Matching(request, threading.current_thread(), is_job, stop_at_entry)
+        self._begun.add(matching)
+        if of is not None:
+            of.jobs.append(matching)
+        return matching
+
+    def enter(self, matching: Matching, *, running: FrameType | None = None) -> bool:
+        """The calling thread runs a part of ``matching`` from now on: trace it. A step goes on from part to part.
+
         :param running: a function of the user's that runs already, and has lines to stop at as well.
-        :returns: whether the thread is traced; if so, :meth:`leave` must follow.
+        :returns: whether the thread is traced; if so, :meth:`leave` must follow on it. It is not if it runs a part of
+            a request already.
         """
         ident = threading.get_ident()
         with self._lock:
-            if not self.attached or not self.alive or ident in self._matching:
+            if matching.over or ident in self._matching or not self.attached or not self.alive:
                 return False
             thread = threading.current_thread()
-            matching = self._matching[ident] = Matching(request, thread, is_job)
-            try:
-                # A client's "pause" may have come just as an earlier request left this pooled thread.
+            if self._latest.get(ident) is not matching:
+                # What this pooled thread served before may have left a step on it, or a client's "pause".
                 self._internals.run_thread(thread)
-                if stop_at_entry:
+                self._drop_step(matching)
+                self._latest[ident], matching.thread = matching, thread
+            self._matching[ident] = matching
+            try:
+                if matching.stop_at_entry:
+                    matching.stop_at_entry = False
                     self._internals.step_into_my_code(thread)
                 self._threads.trace(self._debugger, matching)
                 if running is not None:
@@ -136,35 +162,59 @@ class Tracing:
                 raise
         return True
 
-    def leave(self, ident: int | None = None) -> None:
-        """The matching request is over: the thread is not traced any more. Does nothing on a thread that is not.
-
-        :param ident: the thread on which :meth:`enter` was called, where that is not the calling one.
-        """
-        matching = self._matching.pop(threading.get_ident() if ident is None else ident, None)
+    def leave(self) -> None:
+        """The calling thread runs no part of a request any more, and is not traced. Does nothing on one that is not."""
+        matching = self._matching.pop(threading.get_ident(), None)
         if matching is not None:
-            self._threads.untrace(matching, own=matching.thread is threading.current_thread())
-            # The step with which the request left the application would make pydevd look at every call of everybody's.
-            self._internals.run_thread(matching.thread)
+            self._threads.untrace(matching)
             if self._stopped:
                 self._internals.forget_thread(matching.thread)
-            if matching.was_paused and self.attached:
-                # The client knows this thread by its request, and would show it as running for good.
-                self._internals.report_thread_exited(self._debugger, matching.thread)
 
-    def deny_this_thread(self) -> None:
-        """Finish on the calling thread what :meth:`leave` could not do from another one."""
-        if not self.serves(threading.get_ident()):
-            self._threads.deny()
+    def end(self, matching: Matching) -> None:
+        """The matching request is over, and with it the jobs that belong to it; a second call does nothing."""
+        if matching.over:
+            return
+        matching.over = True
+        for job in matching.jobs:
+            self.end(job)
+        self._begun.discard(matching)
+        if self._stopped:
+            return
+        self._threads.rest(matching)
+        # The step with which the request left the application would make pydevd look at every call of everybody's.
+        self._drop_step(matching)
+        if not self._begun:
+            self._threads.nobody_left()
+        if matching.was_paused and self.attached:
+            # The client knows this thread by its request, and would show it as running for good.
+            self._internals.report_thread_exited(self._debugger, matching.thread)
+
+    def forget(self, matching: Matching) -> None:
+        """The same for a request that nobody holds any more. Objects are collected anywhere, inside any lock: so it is only
+        noted here, and ended by :meth:`tidy`.
+        """
+        self._forgotten.append(matching)
+
+    def tidy(self) -> None:
+        """End the requests that were forgotten."""
+        while self._forgotten:
+            self.end(self._forgotten.popleft())
+
+    def _drop_step(self, matching: Matching) -> None:
+        ident = matching.thread.ident
+        if ident is not None and self._latest.get(ident) is matching:
+            del self._latest[ident]
+            if matching.pause is None:
+                self._internals.run_thread(matching.thread)
 
     def serves(self, ident: int | None) -> bool:
-        """Whether the thread ``ident`` serves a matching request now."""
-        return ident in self._matching
+        """Whether the thread ``ident`` runs a part of a matching request now."""
+        matching = self._matching.get(ident) if ident is not None else None
+        return matching is not None and not matching.over
 
-    def label(self) -> str | None:
-        """What the calling thread serves, if that is a matching request."""
-        matching = self._matching.get(threading.get_ident())
-        return matching.request if matching is not None else None
+    def served(self) -> Matching | None:
+        """The matching request of which the calling thread runs a part."""
+        return self._matching.get(threading.get_ident())
 
     @property
     def is_full(self) -> bool:
@@ -177,12 +227,12 @@ class Tracing:
     @property
     def requests(self) -> list[tuple[threading.Thread, str]]:
         """The threads that serve matching requests now, and those requests' labels."""
-        return [(matching.thread, matching.request) for matching in list(self._matching.values())]
+        return [(each.thread, each.request) for each in list(self._matching.values()) if not each.over or each.pause]
 
     @property
     def running(self) -> list[threading.Thread]:
         """The threads that serve a matching request which is not paused."""
-        return [matching.thread for matching in list(self._matching.values()) if matching.pause is None]
+        return [each.thread for each in list(self._matching.values()) if each.pause is None and not each.over]
 
     @property
     def pauses(self) -> list[Pause]:
@@ -198,8 +248,13 @@ class Tracing:
 
     def stop_on_exception(self, error: BaseException) -> None:
         """See :func:`stop_on_exception`."""
-        matching = self._matching.get(threading.get_ident())
-        if matching is not None and self.attached and not any(error is shown for shown in matching.shown):
+        matching = self.served()
+        if (
+            matching is not None
+            and not matching.over
+            and self.attached
+            and not any(error is shown for shown in matching.shown)
+        ):
             self._internals.debugpy.trigger_exception_handler(error)
 
     def say(self, text: str) -> None:
@@ -241,7 +296,7 @@ class Tracing:
         """
         ident = threading.get_ident()
         matching = self._matching.get(ident)
-        if matching is None or self._stopped:
+        if matching is None or matching.over or self._stopped:
             # Nobody else ever waits. It comes here by a breakpoint() in the application's code, for example.
             self._internals.run_thread(thread)
             self._threads.deny()
@@ -260,7 +315,7 @@ class Tracing:
         if error is not None:
             matching.shown.append(error)
         matching.was_paused = True
-        self._threads.pause()
+        self._threads.rest(matching)
         self._listener.paused(pause)
         try:
             wait()
@@ -269,9 +324,11 @@ class Tracing:
             self._internals.run_thread(thread)
         finally:
             matching.pause = None
-            self._threads.resume()
-            if self._stopped:
+            if self._stopped or matching.over:
+                self._internals.run_thread(thread)
                 self._threads.deny()
+            else:
+                self._threads.run(matching)
             self._listener.resumed(pause, time.monotonic() - pause.since)
 
     def monitor(self) -> None:
@@ -302,7 +359,8 @@ class Tracing:
         self._lock = threading.Lock()
         self._pausing = threading.Lock()
         self._stopped = True
-        self._matching.clear()
+        for held in (self._matching, self._latest, self._begun, self._forgotten):
+            held.clear()
         self._threads.ended_in_child()
         self._internals.forget_in_child()
         self._restore()

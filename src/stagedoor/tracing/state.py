@@ -44,16 +44,27 @@ class TracingListener(Protocol):
         """A request ran on over a breakpoint, because ``limit`` others are paused already."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Matching:
-    """A thread that serves a matching request."""
+    """A matching request, or a job of the application's, from its beginning to its end.
+
+    A thread is traced only while it runs a part of one: see :meth:`Tracing.enter`. Most requests have one thread, but a
+    server may ask for each block of a body on another one.
+    """
 
     request: str
+    #: The thread that runs it, or was the last to do so.
     thread: threading.Thread
-    #: Whether it is none of the server's threads, but one with a job of the application's.
+    #: Whether it is a job, on a thread that is none of the server's.
     is_job: bool = False
+    #: Whether it is still to stop at the first line of the user's code.
+    stop_at_entry: bool = False
+    #: Whether it has ended: nothing of it is debugged any more.
+    over: bool = False
     previous_trace: Any = None
     pause: Pause | None = field(default=None)
     was_paused: bool = False
     #: The exceptions on which the request has stopped. The objects themselves: numbers of theirs could come again.
     shown: list[BaseException] = field(default_factory=list)
+    #: The jobs that belong to it and have begun: they end with it.
+    jobs: list[Matching] = field(default_factory=list)

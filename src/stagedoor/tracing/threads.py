@@ -30,10 +30,7 @@ class SettraceThreads:
         matching.previous_trace = sys.gettrace()
         debugger.enable_tracing()
 
-    def untrace(self, matching: Matching, *, own: bool) -> None:
-        if not own:
-            self._untrace_from_outside(matching)
-            return
+    def untrace(self, matching: Matching) -> None:
         self._set_trace(None)
         if matching.previous_trace is not None:
             sys.settrace(matching.previous_trace)
@@ -57,10 +54,13 @@ class SettraceThreads:
     def deny(self) -> None:
         self._set_trace(None)
 
-    def pause(self) -> None:
+    def run(self, matching: Matching) -> None:
         pass
 
-    def resume(self) -> None:
+    def rest(self, matching: Matching) -> None:
+        pass
+
+    def nobody_left(self) -> None:
         pass
 
     def ended(self, matching: list[Matching]) -> None:
@@ -94,6 +94,8 @@ class MonitoredThreads:
                 "Start the application without it.",
             )
         self._monitoring = SwitchedMonitoring(tool_id)
+        #: For whom events take effect.
+        self._running: set[Matching] = set()
         self._set_additional_thread_info = internals.set_additional_thread_info
         module.monitor = self._monitoring
         module._thread_local_info = self._local = _denied_by_default(module.ThreadInfo)()
@@ -107,21 +109,30 @@ class MonitoredThreads:
         self._local.thread_info = self._module.ThreadInfo(
             thread, threading.get_ident(), True, self._set_additional_thread_info(thread)
         )
-        self._monitoring.enter()
+        self.run(matching)
 
-    def untrace(self, matching: Matching, *, own: bool) -> None:
-        self._monitoring.leave()
-        if own:
-            self._local.deny()
+    def untrace(self, matching: Matching) -> None:
+        self.rest(matching)
+        self._local.deny()
 
     def deny(self) -> None:
         self._local.deny()
 
-    def pause(self) -> None:
+    def run(self, matching: Matching) -> None:
+        """Let events take effect, for ``matching``."""
+        self._running.add(matching)
+        self._monitoring.resume()
+
+    def rest(self, matching: Matching) -> None:
+        """Not for ``matching`` any more; a second call does nothing."""
+        try:
+            self._running.remove(matching)
+        except KeyError:
+            return
         self._monitoring.pause()
 
-    def resume(self) -> None:
-        self._monitoring.resume()
+    def nobody_left(self) -> None:
+        self._monitoring.forget_events()
 
     def ended(self, matching: list[Matching]) -> None:
         self._monitoring.end()

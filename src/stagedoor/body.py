@@ -1,0 +1,80 @@
+"""A response body whose application runs inside somebody's call, and which a server can't tell from the bare one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def wrapped_body(body: Iterable[bytes], run: Run, end: Callable[[], None]) -> Iterable[bytes]:
+    """``body`` with every part of it that is the application's called through ``run``.
+
+    PEP 3333 lets a server call :func:`iter` (more than once, if it is no iterator), :func:`next` where it is one,
+    :func:`len` where it has one, and ``close()``, whether it has read all of it or not.
+
+    :param body: what the application has returned.
+    :param run: called with a function and its arguments; returns what that returns, and raises what that raises.
+    :param end: called when the server has closed the body.
+    """
+    kind = type(body)
+    wrapper = _WRAPPERS[hasattr(kind, "__next__"), hasattr(kind, "__len__")]
+    return wrapper(body, run, end)
+
+
+class _Blocks:
+    """An iterator over the blocks of a body."""
+
+    def __init__(self, blocks: Iterator[bytes], run: Run) -> None:
+        self._blocks = blocks
+        self._run = run
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._run(next, self._blocks)  # type: ignore[no-any-return]
+
+
+class _Body:
+    def __init__(self, body: Any, run: Run, end: Callable[[], None]) -> None:
+        self._body = body
+        self._run = run
+        self._end = end
+
+    def __iter__(self) -> Iterator[bytes]:
+        # What iter() returns is a fresh start for a list, and the same again for a generator: the body's own affair.
+        blocks = self._run(iter, self._body)
+        return self if blocks is self._body else _Blocks(blocks, self._run)  # type: ignore[return-value]
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._run(close)
+        finally:
+            self._end()
+
+
+class _Iterator(_Body):
+    def __next__(self) -> bytes:
+        return self._run(next, self._body)  # type: ignore[no-any-return]
+
+
+class _Sized(_Body):
+    def __len__(self) -> int:
+        return self._run(len, self._body)  # type: ignore[no-any-return]
+
+
+class _SizedIterator(_Iterator, _Sized):
+    pass
+
+
+#: By whether the body is an iterator, and whether it has a length.
+_WRAPPERS: dict[tuple[bool, bool], type[_Body]] = {
+    (False, False): _Body,
+    (True, False): _Iterator,
+    (False, True): _Sized,
+    (True, True): _SizedIterator,
+}
