@@ -108,6 +108,7 @@ class Run:
                 if not self._is_due() or (self.begun and not debugger.tick(self)):
                     break
                 if self.tracing is not None:
+                    self.tracing.tidy()
                     self._continue_long_pauses(self.tracing)
         except Exception as error:
             self.failed(error)
