@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent / "src" / "stagedoor"
 ORDER = [
     "errors",
     "console",
+    "forking",
     # Who is let in, and where.
     "allowlist",
     "admission",

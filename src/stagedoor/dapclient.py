@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-from . import dap
+from . import dap, forking
 from .dap import Message
 from .errors import StagedoorError
 
@@ -78,6 +78,7 @@ class DapClient:
         self._socket = _connected(address, timeout, source_address)
         self._reader = threading.Thread(target=self._read, name="stagedoor-dapclient", daemon=True)
         self._reader.start()
+        forking.register(self)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +91,12 @@ class DapClient:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join()
+        self._socket.close()
+
+    def forget_in_child(self) -> None:
+        """In a forked child: the connection is the parent's, and the thread that reads it is not here."""
+        self._sending, self._changed = threading.Lock(), threading.Condition()
+        self._over = self._over or "it is the parent process's"
         self._socket.close()
 
     @property

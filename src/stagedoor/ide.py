@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from . import forking
 from .dapclient import DapClient, WaitFailed
 from .errors import StagedoorError
 
@@ -75,6 +76,7 @@ class Ide:
         self._timeout = timeout
         self._stops: queue.SimpleQueue[Stop] = queue.SimpleQueue()
         self._closed = False
+        forking.register(self)
         #: Child sessions by the process id of their worker.
         self.children: dict[int, DapClient] = {}
         #: Child sessions that could not be opened, and why.
@@ -91,6 +93,11 @@ class Ide:
             self.close()
             raise
         threading.Thread(target=self._open_children, name="ide-children", daemon=True).start()
+
+    def forget_in_child(self) -> None:
+        """In a forked child: its sessions are the parent's, and forget themselves."""
+        self._stops = queue.SimpleQueue()
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self

@@ -95,9 +95,10 @@ class SwitchedMonitoring:
             self._ended = True
             self._local_events.clear()
 
-    def forget_lock(self) -> None:
-        """In a forked child: the lock may have been held by a thread that the child does not have."""
+    def forget_in_child(self) -> None:
+        """In a forked child: every event is taken back, and the lock may be held by a thread that the child does not have."""
         self._lock = threading.RLock()
+        self.end()
 
     def _apply(self, *, on: bool) -> None:
         if self._real.get_tool(self._tool_id) is None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import Any
 
+from . import forking
 from .audit import Audit
 from .errors import SwitchError
 from .switches.base import Switch
@@ -42,6 +43,7 @@ class WindowWatch:
         self._trouble: str | None = None
         self._distrusted: str | None = None
         self._distrust_reason: str | None = None
+        forking.register(self)
 
     def current(self, *, look: bool = False) -> Window | None:
         """The window that is open now, or ``None``. Never raises.
@@ -65,8 +67,8 @@ class WindowWatch:
         deadline = self._deadline
         return deadline.remaining() if deadline is not None else 0.0
 
-    def forget_locks(self) -> None:
-        """In a forked child: the lock may have been held by a thread that the child does not have."""
+    def forget_in_child(self) -> None:
+        """In a forked child: the lock may be held by a thread that the child does not have."""
         self._lock = threading.Lock()
 
     def _look(self, now: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import threading
 import weakref
@@ -12,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
+from stagedoor import forking
 from stagedoor.audit import Audit
 from stagedoor.errors import DebuggerError
 from stagedoor.servers import Server, surrounding_server
@@ -43,6 +43,7 @@ class Debugger(ABC):
         self._lock = threading.Lock()
         self._run: Run | None = None
         _all.add(self)
+        forking.register(self)
 
     @abstractmethod
     def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
@@ -125,7 +126,6 @@ class Debugger(ABC):
         """In a forked child: there is no window's thread here, and nothing was started."""
         self._lock = threading.Lock()
         self._run = None
-        self.watch.forget_locks()
 
 
 class Armed(NamedTuple):
@@ -176,12 +176,3 @@ def _stop_at_exit() -> None:
 def _stop_all() -> None:
     for debugger in list(_all):
         debugger.stop(timeout=2.0)
-
-
-def _after_fork_in_child() -> None:
-    for debugger in list(_all):
-        debugger.forget_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

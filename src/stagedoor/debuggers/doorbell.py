@@ -30,10 +30,14 @@ class Doorbell:
 
     def close(self) -> None:
         with self._lock:
-            self.close_in_child()
+            self._close()
 
-    def close_in_child(self) -> None:
-        """The same without the lock, which a thread that the child does not have may have held."""
+    def forget_in_child(self) -> None:
+        """In a forked child: closed there, and the lock may be held by a thread that the child does not have."""
+        self._lock = threading.Lock()
+        self._close()
+
+    def _close(self) -> None:
         for descriptor in (self._reading, self._writing):
             with suppress(OSError):
                 os.close(descriptor)

@@ -80,9 +80,3 @@ class GatekeeperDebugger(Debugger):
         if tracing is not None:
             with suppress(Exception):
                 tracing.stop()
-
-    def forget_in_child(self) -> None:
-        run = self._run
-        super().forget_in_child()
-        if isinstance(run, Membership):
-            run.forget_in_child()

@@ -77,10 +77,14 @@ class Membership(Run):
 
     def forget_in_child(self) -> None:
         """In a forked child: else the gatekeeper would not notice the end of this worker before that of the child."""
+        super().forget_in_child()
+        self.client = "off"
+        self._changed = threading.Condition()
+        self._outbox = queue.SimpleQueue()
         if self._control is not None:
             self._control.close()
         if self._doorbell is not None:
-            self._doorbell.close_in_child()
+            self._doorbell.forget_in_child()
 
     # On a request's thread
 

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from stagedoor import forking
 from stagedoor.errors import StagedoorError
 from stagedoor.servers import Server
 from stagedoor.tracing import Pause, Tracing
@@ -48,6 +49,7 @@ class Run:
         self._failed_at = 0.0
         self._cancelled = threading.Event()
         self._ending = False
+        forking.register(self)
 
     def serves(self, window: Window) -> bool:
         """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
@@ -92,6 +94,13 @@ class Run:
         """Whether a request is paused while the worker has to end, which waits for its requests."""
         tracing, server = self.tracing, self.server
         return tracing is not None and server is not None and bool(tracing.pauses) and server.must_end
+
+    def forget_in_child(self) -> None:
+        """In a forked child, where the request that forked may still end: its run is over, and nobody waits for it."""
+        self.ready, self._cancelled = threading.Event(), threading.Event()
+        self.ready.set()
+        self._cancelled.set()
+        self._ending = True
 
     def _work(self) -> None:
         debugger = self._debugger

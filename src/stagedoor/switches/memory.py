@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+from stagedoor import forking
 from stagedoor.window import SYSTEM_CLOCK, Clock, Deadline, Window
 
 from .base import Switch
@@ -21,10 +22,10 @@ class MemorySwitch(Switch):
         self.name = "the memory switch"
         self._lock = threading.Lock()
         self._deadline: Deadline | None = None
+        forking.register(self)
 
     def read(self) -> Window | None:
-        # Without the lock: one read of an attribute is atomic, and a process forked while another thread
-        # holds the lock must still be able to read.
+        # Without the lock: one read of an attribute is atomic.
         deadline = self._deadline
         if deadline is None or deadline.remaining() <= 0:
             return None
@@ -41,3 +42,7 @@ class MemorySwitch(Switch):
             was_open = self.read() is not None
             self._deadline = None
             return was_open
+
+    def forget_in_child(self) -> None:
+        """In a forked child: the lock may be held by a thread that the child does not have."""
+        self._lock = threading.Lock()

@@ -53,6 +53,7 @@ class Internals:
             self.uses_monitoring: bool = constants.PYDEVD_USE_SYS_MONITORING
             self._set_global_debugger = constants.set_global_debugger
             self._get_thread_id = constants.get_thread_id
+            self._forget_locks_in_child = constants.after_fork
             self._threads_kept: dict[int, threading.Thread] = constants._thread_id_to_thread_found
             self._enumerate = self.pydevd.threadingEnumerate
             self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
@@ -232,7 +233,10 @@ class Internals:
         self.api.listen.called = False
 
     def forget_in_child(self) -> None:
-        """After a fork: the sockets are the parent's, so they are closed here and not shut down."""
+        """After a fork: the sockets are the parent's, so they are closed here and not shut down. pydevd's locks may be
+        held by a thread that the child does not have; it resets them itself only where it has patched ``os.fork``.
+        """
+        self._forget_locks_in_child()
         debugger = self.pydevd.get_global_debugger()
         if debugger is not None:
             debugger.pydb_disposed = True

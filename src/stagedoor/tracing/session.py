@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
@@ -13,6 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
+from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
 from .internals import Internals, other_debugger_runs
@@ -70,17 +70,17 @@ class Tracing:
             known to be safe. Errors of ``connect`` come through as they are.
         """
         global _current
-        with _start_lock:
+        with _start.lock:
             if _current is not None:
                 raise DebuggerError(
                     "This process already has a debugger of Stagedoor's.", "Wrap the outermost application only."
                 )
             breakpointhook = sys.breakpointhook
             internals = self._internals = Internals()
-            _install_fork_hook()
             refuse_other_debugger()
             self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
             self._breakpointhook = breakpointhook
+            forking.register(self, forking.Turn.TRACING)
             _current = self
             try:
                 internals.restrict_commands(self)
@@ -361,7 +361,9 @@ class Tracing:
         self._stopped = True
         for held in (self._matching, self._latest, self._begun, self._forgotten):
             held.clear()
-        self._threads.ended_in_child()
+        if self is not _current:
+            return  # It has ended, and what it would take back may be somebody else's by now.
+        self._threads.forget_in_child()
         self._internals.forget_in_child()
         self._restore()
 
@@ -375,7 +377,20 @@ class Tracing:
 
 
 _current: Tracing | None = None
-_start_lock = threading.Lock()
+
+
+class _Start:
+    """Held while a debugger starts, of which a process has one at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        forking.register(self)
+
+    def forget_in_child(self) -> None:
+        self.lock = threading.Lock()
+
+
+_start = _Start()
 
 
 def refuse_other_debugger() -> None:
@@ -414,20 +429,3 @@ def _line(frame: Any, error: BaseException | None) -> int:
             return entry.tb_lineno
         entry = entry.tb_next
     return int(frame.f_lineno)
-
-
-_fork_hook_installed = False
-
-
-def _install_fork_hook() -> None:
-    global _fork_hook_installed
-    if not _fork_hook_installed and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork_in_child)
-        _fork_hook_installed = True
-
-
-def _after_fork_in_child() -> None:
-    global _start_lock
-    _start_lock = threading.Lock()
-    if _current is not None:
-        _current.forget_in_child()

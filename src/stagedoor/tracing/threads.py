@@ -69,7 +69,7 @@ class SettraceThreads:
             if each.pause is None:
                 self._untrace_from_outside(each)
 
-    def ended_in_child(self) -> None:
+    def forget_in_child(self) -> None:
         self._set_trace(None)
 
     def restore(self) -> None:
@@ -137,9 +137,8 @@ class MonitoredThreads:
     def ended(self, matching: list[Matching]) -> None:
         self._monitoring.end()
 
-    def ended_in_child(self) -> None:
-        self._monitoring.forget_lock()
-        self._monitoring.end()
+    def forget_in_child(self) -> None:
+        self._monitoring.forget_in_child()
         self._module.stop_monitoring(all_threads=True)
 
     def restore(self) -> None:
