@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from stagedoor import watch
 from stagedoor.audit import Audit
 from stagedoor.errors import SwitchError
 from stagedoor.switches import MemorySwitch
 from stagedoor.watch import LOOK_EVERY, WindowWatch
 from stagedoor.window import CLOCK_TOLERANCE, Window, new_window
 from support.clock import SettableClock
+from support.forks import forks, in_child
+from support.stage import Stage
+from support.waiting import wait_for
 
 HALF_AN_HOUR = timedelta(minutes=30)
 LOOK = timedelta(seconds=LOOK_EVERY)
@@ -127,6 +132,162 @@ def test_one_thread_looks_while_the_others_go_by_what_is_known(scene: Scene) -> 
     assert scene.is_open(), "nobody waits for a slow switch"
     release.set()
     thread.join(5)
+
+
+# -- The first look ----------------------------------------------------------------------------------------------------
+
+
+class Hung:
+    """A look that hangs in the switch until it is let go, on a thread of its own."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._looking, self._release = threading.Event(), threading.Event()
+        real = scene.switch.read
+
+        def read() -> Window | None:
+            self._looking.set()
+            assert self._release.wait(30)
+            return real()
+
+        scene.switch.read = read  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=scene.watch.current)
+
+    def __enter__(self) -> Hung:
+        self._thread.start()
+        assert self._looking.wait(5)
+        return self
+
+    def let_go(self) -> None:
+        self._release.set()
+        self._thread.join(5)
+
+    def __exit__(self, *error: object) -> None:
+        self.let_go()
+
+
+def start(work: Callable[[], Any]) -> tuple[list[Any], threading.Thread]:
+    """Do it on another thread, and go on when that has done it or waits in the watch."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+
+    def is_there() -> bool:
+        frame = sys._current_frames().get(thread.ident or 0)
+        return bool(results) or (frame is not None and frame.f_code.co_filename == watch.__file__)
+
+    wait_for(is_there, "the other thread to be in the watch, or through")
+    return results, thread
+
+
+def test_nothing_is_known_before_the_first_look(scene: Scene) -> None:
+    """A request that comes while another one looks for the first time is not taken for a stranger's."""
+    scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    scene.switch.reads = 0
+    with Hung(scene) as hung:
+        others = [start(scene.is_open) for _ in range(3)]
+        hung.let_go()
+        for results, thread in others:
+            thread.join(5)
+            assert results == [True]
+    assert scene.switch.reads == 1, "they have waited for one look, and not looked again"
+
+
+def test_a_switch_that_hangs_at_the_first_look_holds_up_nobody_for_long_and_nobody_twice(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FIRST_LOOK_PATIENCE", 0.1)
+    scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    with Hung(scene) as hung:
+        assert not scene.is_open(), "it goes on undebugged"
+        scene.clock.pass_time(timedelta(seconds=0.1))
+        monkeypatch.setattr(watch, "FIRST_LOOK_PATIENCE", 0.0)
+        assert not scene.is_open()
+        hung.let_go()
+        assert scene.is_open()
+
+
+def test_a_first_look_that_fails_is_one_all_the_same(scene: Scene) -> None:
+    scene.switch.trouble = OSError("disk on fire")
+    assert [scene.is_open() for _ in range(3)] == [False] * 3
+    assert scene.switch.reads == 1
+
+
+def test_whoever_has_to_keep_the_end_does_not_wait_for_a_look_that_hangs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window's thread, while a request's look hangs."""
+    monkeypatch.setattr(watch, "LOOK_PATIENCE", 0.05)
+    window = scene.open(timedelta(seconds=10))
+    scene.pass_a_look()
+    with Hung(scene):
+        results, thread = start(lambda: scene.watch.current(look=True))
+        thread.join(5)
+        assert results == [window]
+        scene.clock.pass_time(timedelta(seconds=10))
+        results, thread = start(lambda: scene.watch.current(look=True))
+        thread.join(5)
+        assert results == [None]
+
+
+@forks
+def test_a_forked_worker_does_not_go_by_the_last_look_of_its_master(scene: Scene) -> None:
+    assert not scene.is_open()
+    scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    assert not scene.is_open(), "the master knows that for half a second"
+    assert in_child(scene.is_open) is True
+
+
+@forks
+def test_a_worker_that_is_forked_while_its_master_looks_looks_itself(scene: Scene) -> None:
+    scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    real = scene.switch.read
+    with Hung(scene):
+        scene.switch.read = real  # type: ignore[method-assign]
+        assert in_child(scene.is_open) is True
+
+
+@forks
+def test_a_forked_worker_does_not_record_again_what_its_master_has_recorded(
+    scene: Scene, events: Callable[[], list[str]]
+) -> None:
+    scene.open()
+    assert in_child(lambda: [scene.is_open(), events()]) == [True, ["opened"]]
+
+
+@forks
+def test_a_clock_that_was_set_before_the_fork_is_distrusted_in_the_child(scene: Scene) -> None:
+    scene.open()
+    scene.clock.set_wall(timedelta(hours=-1))
+    assert in_child(scene.is_open) is False
+
+
+def test_every_one_of_a_fresh_workers_first_requests_matches() -> None:
+    """Through the whole middleware, on four threads at once."""
+
+    class SlowAtFirst(MemorySwitch):
+        def __init__(self) -> None:
+            super().__init__(max_window=timedelta(hours=1))
+            self.others = 0
+
+        def read(self) -> Window | None:
+            def inside() -> int:
+                frames = [frame.f_code.co_filename for frame in sys._current_frames().values()]
+                return frames.count(watch.__file__) + sum(request.done() for request in requests)
+
+            if threading.current_thread().name.startswith("worker") and not self.others:
+                self.others = wait_for(lambda: inside() >= 3, "the other three")
+            return super().read()
+
+    switch = SlowAtFirst()
+    switch.open(timedelta(minutes=10), opened_by="alice@staging")
+    stage = Stage(switch=switch)
+    requests: list[Any] = []
+    try:
+        requests.extend(worker.start_get("/hello") for worker in stage.workers)
+        said = [request.result(30).header for request in requests]
+        assert all("client=" in str(header) for header in said), said
+    finally:
+        stage.stop()
 
 
 # -- The end -----------------------------------------------------------------------------------------------------------

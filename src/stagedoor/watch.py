@@ -16,6 +16,15 @@ from .window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
 #: comparison of the time.
 LOOK_EVERY = 0.5
 
+#: Seconds from the beginning of a process's first look for which the requests that come meanwhile wait for it. Nothing is
+#: known before it, so "closed" would be a guess. After that they go on undebugged: a disk that hangs holds up nobody for
+#: longer, and nobody twice.
+FIRST_LOOK_PATIENCE = 1.0
+
+#: Seconds that whoever has to look now waits for somebody else's look to end. After that it goes by what is known: the
+#: window's thread has an end to keep.
+LOOK_PATIENCE = 0.5
+
 
 class WindowWatch:
     """What one process knows of the window, renewed at most every :data:`LOOK_EVERY` seconds by whoever asks.
@@ -39,6 +48,9 @@ class WindowWatch:
         self._clock = clock
         self._lock = threading.Lock()
         self._next_look = 0.0
+        #: Whether this process has looked at all; one that was forked has not.
+        self._has_looked = False
+        self._first_look_since: float | None = None
         self._deadline: Deadline | None = None
         self._trouble: str | None = None
         self._distrusted: str | None = None
@@ -51,14 +63,10 @@ class WindowWatch:
         :param look: look at the switch now, not only when it is time to.
         """
         now = self._clock.monotonic()
-        # One thread looks; requests meanwhile go by what is known, which is at most one look old.
-        if (look or now >= self._next_look) and self._lock.acquire(blocking=look):
-            try:
-                self._look(now)
-            finally:
-                self._lock.release()
+        if look or now >= self._next_look or not self._has_looked:
+            self._look_or_wait(now, look=look)
         deadline = self._deadline
-        if deadline is None or deadline.remaining() <= 0:
+        if deadline is None or deadline.remaining() <= 0 or not self._has_looked:
             return None
         return deadline.window
 
@@ -68,8 +76,32 @@ class WindowWatch:
         return deadline.remaining() if deadline is not None else 0.0
 
     def forget_in_child(self) -> None:
-        """In a forked child: the lock may be held by a thread that the child does not have."""
+        """In a forked child: the lock may be held by a thread that the child does not have, and what was known is what
+        the parent saw, perhaps half of it. The window is kept to compare the first look with: a clock that was set
+        before the fork stays a reason for distrust.
+        """
         self._lock = threading.Lock()
+        self._has_looked, self._first_look_since = False, None
+        self._next_look = self.closed_until = self.open_until = 0.0
+
+    def _look_or_wait(self, now: float, *, look: bool) -> None:
+        """Look, unless somebody else does so already and it is known meanwhile what to go by, which is at most one look
+        old.
+        """
+        patience = LOOK_PATIENCE if look else 0.0
+        if not self._has_looked:
+            since = self._first_look_since
+            patience = max(patience, FIRST_LOOK_PATIENCE - (now - since if since is not None else 0.0))
+        if self._lock.acquire(timeout=patience):
+            try:
+                now = self._clock.monotonic()  # It may have waited.
+                if look or now >= self._next_look:
+                    if self._first_look_since is None:
+                        self._first_look_since = now
+                    self._look(now)
+            finally:
+                self._has_looked = True
+                self._lock.release()
 
     def _look(self, now: float) -> None:
         self._next_look = now + LOOK_EVERY
