@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import gc
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,9 +119,11 @@ def held_by_another_thread(locks: list[Any]) -> Iterator[None]:
 
 
 @pytest.fixture
-def paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def paused(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """All that there is: a worker behind a gatekeeper, with a client attached and a request paused."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    # The path of a Unix socket holds about 100 bytes, fewer than those of pytest's own folders may need.
+    folder = tempfile.mkdtemp(prefix="stagedoor-tests-")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     stage = Stage(debugger="gatekeeper")
     try:
         stage.open()
@@ -135,6 +138,7 @@ def paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
             assert request.result(10).text == "total 7 for mine"
     finally:
         stage.stop()
+        shutil.rmtree(folder)
 
 
 def test_every_lock_of_ours_is_free_in_a_forked_child_whoever_held_it_in_the_parent(paused: Stage) -> None:
