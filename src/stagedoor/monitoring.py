@@ -13,6 +13,8 @@ import threading
 from types import CodeType
 from typing import Any
 
+from . import forking
+
 
 class SwitchedMonitoring:
     """What pydevd's ``monitor`` refers to while a window is armed.
@@ -35,6 +37,8 @@ class SwitchedMonitoring:
         self.DISABLE = self._real.DISABLE
         self.DEBUGGER_ID = tool_id
         self.events = self._real.events
+        # Before the tracing that owns it, which then takes back the rest.
+        forking.register(self, forking.Turn.TRACING)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -90,7 +94,7 @@ class SwitchedMonitoring:
     def end(self) -> None:
         """Take every event back, for good: the window is over."""
         with self._lock:
-            if self._running:
+            if self._running and not self._ended:
                 self._apply(on=False)
             self._ended = True
             self._local_events.clear()

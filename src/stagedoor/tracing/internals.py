@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class Internals:
         import debugpy
 
         self.debugpy = debugpy
+        #: The debugger that was made at the start. pydevd forgets it when its connection ends.
+        self.debugger: Any = None
         version = getattr(debugpy, "__version__", "unknown")
         try:
             # Puts pydevd on sys.path; `import pydevd` works only after it.
@@ -121,6 +124,9 @@ class Internals:
         self.pydevd.threadingEnumerate = enumerate_threads
 
     def restore(self) -> None:
+        """Take back :meth:`restrict_commands`. Without it a later debugger of somebody else's could not list or resume the
+        process's threads.
+        """
         for name, original in self._original_commands.items():
             setattr(self._commands, name, original)
         self.pydevd.threadingEnumerate = self._enumerate
@@ -212,25 +218,72 @@ class Internals:
         """Let a waiting thread look at its state at once, not at pydevd's next turn (0.2 s)."""
         debugger.get_internal_queue_and_event(self._get_thread_id(thread))[1].set()
 
-    def stop(self, debugger: Any, paused: list[threading.Thread]) -> None:
-        """Stop for real; the order matters. Without the first step a paused thread hangs in the next window, without
-        the second pydevd's reader waits for its peer, without the last two debugpy refuses to start again.
+    def steps_of_stop(
+        self, debugger: Callable[[], Any], paused: Callable[[], list[threading.Thread]]
+    ) -> list[Callable[[], object]]:
+        """Stop for real; the order matters.
+
+        1. pydevd's own disconnect. It takes the breakpoints back and resumes what is paused; without it a paused thread
+           keeps its suspended state, and hangs in the next window.
+        2. What is paused runs on at once and not at pydevd's next turn; this is also what resumes it where 1 fails.
+        3. No request of the client's is read any more. Without it pydevd's reader waits for its peer. The writer still
+           has to say that the session is over.
+        4. pydevd's own stop, which waits for its threads. It takes the debugger's place in ``sys.monitoring`` back, and
+           ``sys.settrace``.
+        5. The connection ends, for a peer that keeps its end.
+        6. pydevd's threads end, where 4 was interrupted or the debugger is not pydevd's current one any more: it gives up
+           by itself when its connection ends, also during a start. Without it they and the descriptor stay for good.
+        7. ``sys.settrace`` is Python's own; without it pydevd warns whoever uses it, on stderr.
+        8. to 10. pydevd's current debugger, its hook at the process's end, its settings, debugpy's flag. Without these
+           debugpy refuses to start again ("has already been called"), or the debugger stays in memory.
+
+        :param debugger: gives pydevd's debugger, ``None`` if a start has not come as far as to make one.
+        :param paused: gives the threads that are paused.
         """
-        self._commands().request_disconnect(debugger, resume_threads=True)
-        for thread in paused:
-            self.wake(debugger, thread)
-        # The writer still has to say that the session is over.
-        _shut_down(debugger.reader, socket.SHUT_RD)
+
+        def disconnect() -> None:
+            if debugger() is not None:
+                self._commands().request_disconnect(debugger(), resume_threads=True)
+
+        def resume() -> None:
+            threads = paused()
+            for thread in threads:
+                self.run_thread(thread)
+            for thread in threads:
+                self.wake(debugger(), thread)
+
+        def end_threads() -> None:
+            if debugger() is not None:
+                debugger().dispose_and_kill_all_pydevd_threads(wait=False)
+                for thread in list(debugger().created_pydb_daemon_threads):
+                    thread.do_kill_pydev_thread()
+
+        def forget_debugger() -> None:
+            if self.pydevd.get_global_debugger() is debugger():
+                self._set_global_debugger(None)
+
+        return [
+            disconnect,
+            resume,
+            lambda: _shut_down(debugger(), socket.SHUT_RD),
+            self._stop_pydevd,
+            lambda: _shut_down(debugger(), socket.SHUT_RDWR),
+            end_threads,
+            self._restore_settrace,
+            forget_debugger,
+            lambda: atexit.unregister(self.pydevd.stoptrace),
+            lambda: setattr(self.pydevd.SetupHolder, "setup", None),
+            lambda: setattr(self.api.listen, "called", False),
+        ]
+
+    def _stop_pydevd(self) -> None:
         threading_trace = threading.gettrace()
-        self.pydevd.stoptrace()
-        if threading_trace is not None:
-            threading.settrace(threading_trace)
-        _shut_down(debugger.reader, socket.SHUT_RDWR)
-        if self.pydevd.get_global_debugger() is debugger:
-            self._set_global_debugger(None)
-        atexit.unregister(self.pydevd.stoptrace)
-        self.pydevd.SetupHolder.setup = None
-        self.api.listen.called = False
+        try:
+            self.pydevd.stoptrace()
+        finally:
+            if threading_trace is not None:
+                # The application's own: pydevd's is never set.
+                threading.settrace(threading_trace)
 
     def forget_in_child(self) -> None:
         """After a fork: the sockets are the parent's, so they are closed here and not shut down. pydevd's locks may be
@@ -272,8 +325,8 @@ def _import_quietly(name: str) -> Any:
                 delattr(builtins, added)
 
 
-def _shut_down(owner: Any, how: int) -> None:
-    sock = getattr(owner, "sock", None)
+def _shut_down(debugger: Any, how: int) -> None:
+    sock = getattr(getattr(debugger, "reader", None), "sock", None)
     if sock is not None:
         with suppress(OSError):  # The peer was faster.
             sock.shutdown(how)
@@ -292,7 +345,8 @@ class GuardedStart:
         settrace = internals.pydevd.settrace
 
         def debugger() -> Any:
-            return internals._debugger_class(self._tracing)
+            internals.debugger = internals._debugger_class(self._tracing)
+            return internals.debugger
 
         def settrace_current_thread(*args: Any, **kwargs: Any) -> Any:
             kwargs["trace_only_current_thread"] = True

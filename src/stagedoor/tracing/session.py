@@ -17,6 +17,7 @@ from stagedoor.errors import DebuggerError
 
 from .internals import Internals, other_debugger_runs
 from .state import Matching, Pause, TracingListener
+from .steps import Steps
 from .threads import MonitoredThreads, SettraceThreads
 
 _Result = TypeVar("_Result")
@@ -44,6 +45,8 @@ class Tracing:
         self._stopped = False
         self._internals: Any = None
         self._breakpointhook: Any = None
+        #: What a stop has still to take back.
+        self._back = Steps()
         #: How many requests may be paused at the same time; ``None``: as many as come.
         self.pause_limit: int | None = None
         self._threads: MonitoredThreads | SettraceThreads
@@ -71,6 +74,10 @@ class Tracing:
         """
         global _current
         with _start.lock:
+            if _current is not None and _current._stopped:
+                # Its stop was interrupted.
+                with suppress(Exception):
+                    _current._take_back()
             if _current is not None:
                 raise DebuggerError(
                     "This process already has a debugger of Stagedoor's.", "Wrap the outermost application only."
@@ -81,6 +88,7 @@ class Tracing:
             self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
             self._breakpointhook = breakpointhook
             forking.register(self, forking.Turn.TRACING)
+            self._back = Steps(self._steps_back())
             _current = self
             try:
                 internals.restrict_commands(self)
@@ -88,7 +96,9 @@ class Tracing:
                     result = connect()
                 self._debugger = internals.pydevd.get_global_debugger()
             except BaseException:
-                self.stop()
+                self._stopped = True
+                with suppress(Exception):
+                    self._take_back()
                 raise
             self._install_breakpointhook()
             return result
@@ -264,26 +274,62 @@ class Tracing:
             debugger.writer.add_command(debugger.cmd_factory.make_console_message(f"{text}\n"))
 
     def stop(self) -> None:
-        """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s.
+        """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s, and until a start
+        of another thread's has ended. A second call takes back what an interrupted one has left, and does nothing else.
 
         Never call it on a thread that serves a request: pydevd waits for its own threads.
+
+        :raises BaseException: what the first step raised that raised anything. All others have been taken nevertheless.
         """
         with self._lock:
-            if self._stopped:
-                return
             self._stopped = True
+        with _start.lock:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        global _current
         try:
-            debugger = self._debugger or self._internals.pydevd.get_global_debugger()
-            matching = list(self._matching.values())
-            self._threads.ended(matching)
-            if debugger is not None:
-                self._internals.stop(debugger, [each.thread for each in matching if each.pause is not None])
-            in_progress = {each.thread for each in matching}
-            for thread in threading.enumerate():
-                if thread not in in_progress:
-                    self._internals.forget_thread(thread)
+            self._back.take()
         finally:
-            self._restore()
+            if self._back.are_done:
+                self._debugger = None
+                if _current is self:
+                    _current = None
+
+    def _steps_back(self) -> list[Callable[[], object]]:
+        """The order of a stop. First nothing new is paused and nobody pays any more: what still runs on would stop again
+        where it was just resumed. Then pydevd is stopped (:meth:`Internals.steps_of_stop`), what it keeps on threads is
+        forgotten, which would keep the debugger in memory for as long as the threads, and what was put in the place of
+        pydevd's own parts is taken away, which it still goes through while it stops. Last of all the application's
+        ``breakpoint()``, behind which there is no debugger any more.
+        """
+        internals = self._internals
+
+        def paused() -> list[threading.Thread]:
+            return [each.thread for each in list(self._matching.values()) if each.pause is not None]
+
+        def debugger() -> Any:
+            return self._debugger or internals.debugger
+
+        return [
+            lambda: self._threads.ended(list(self._matching.values())),
+            *internals.steps_of_stop(debugger, paused),
+            self._forget_threads,
+            *self._steps_of_restoring(),
+        ]
+
+    def _steps_of_restoring(self) -> list[Callable[[], object]]:
+        return [
+            *self._threads.steps_back(),
+            self._internals.restore,
+            lambda: setattr(sys, "breakpointhook", self._breakpointhook),
+        ]
+
+    def _forget_threads(self) -> None:
+        in_progress = {each.thread for each in list(self._matching.values())}
+        for thread in threading.enumerate():
+            if thread not in in_progress:
+                self._internals.forget_thread(thread)
 
     # Called by the guarded debugger
 
@@ -363,17 +409,10 @@ class Tracing:
             held.clear()
         if self is not _current:
             return  # It has ended, and what it would take back may be somebody else's by now.
-        self._threads.forget_in_child()
-        self._internals.forget_in_child()
-        self._restore()
-
-    def _restore(self) -> None:
-        global _current
-        self._threads.restore()
-        self._internals.restore()
-        sys.breakpointhook = self._breakpointhook
-        self._debugger = None
-        _current = None
+        self._back = Steps(
+            [self._threads.forget_in_child, self._internals.forget_in_child, *self._steps_of_restoring()]
+        )
+        self._take_back()
 
 
 _current: Tracing | None = None

@@ -15,6 +15,10 @@ from stagedoor.monitoring import SwitchedMonitoring
 from .internals import Internals
 from .state import Matching
 
+#: The name under which pydevd takes the debugger's place, and the events for which it registers callbacks (1.8.22).
+_PYDEVDS_NAME = "pydevd"
+_PYDEVDS_EVENTS = ("PY_START", "PY_RESUME", "PY_RETURN", "PY_UNWIND", "LINE", "JUMP", "RAISE")
+
 
 class SettraceThreads:
     """Threads under ``sys.settrace`` (below Python 3.12): a trace function belongs to its thread by itself."""
@@ -72,8 +76,8 @@ class SettraceThreads:
     def forget_in_child(self) -> None:
         self._set_trace(None)
 
-    def restore(self) -> None:
-        pass
+    def steps_back(self) -> list[Callable[[], object]]:
+        return []
 
 
 class MonitoredThreads:
@@ -85,7 +89,9 @@ class MonitoredThreads:
 
     def __init__(self, internals: Internals) -> None:
         self._module = module = internals.monitoring_module
-        self._real_monitoring = module.monitor
+        interpreter: Any = sys
+        # Not what stands in the module, which could be what an interrupted stop has left there.
+        self._real_monitoring = interpreter.monitoring
         self._tool_id = tool_id = self._real_monitoring.DEBUGGER_ID
         holder = self._real_monitoring.get_tool(tool_id)
         if holder is not None:
@@ -138,16 +144,35 @@ class MonitoredThreads:
         self._monitoring.end()
 
     def forget_in_child(self) -> None:
-        self._monitoring.forget_in_child()
         self._module.stop_monitoring(all_threads=True)
 
-    def restore(self) -> None:
-        self._module.monitor = self._real_monitoring
-        # The one callback that pydevd does not take back by itself; the place may be another tool's next.
-        self._real_monitoring.register_callback(self._tool_id, self._real_monitoring.events.PY_UNWIND, None)
-        self._module._thread_local_info = threading.local()
-        # What it knows of code objects would be believed by the next window's debugger, and keeps them alive.
-        self._module._code_to_func_code_info_cache.clear()
+    def steps_back(self) -> list[Callable[[], object]]:
+        """What is taken back after pydevd has been stopped. Without the first, events of which an interrupted stop has
+        not thought cost every request; without the second, nobody gets the place any more, this process's next window
+        least of all; without the third, pydevd goes on asking an ended stand-in for events, and never gets one; without
+        the fourth, its flag keeps whoever debugs this process next from tracing; without the last, what pydevd knows of
+        code objects would be believed by the next window's debugger, and keeps them alive.
+        """
+        return [
+            self._monitoring.end,
+            self._give_place_back,
+            lambda: setattr(self._module, "monitor", self._real_monitoring),
+            lambda: setattr(self._module, "_thread_local_info", threading.local()),
+            self._module._code_to_func_code_info_cache.clear,
+        ]
+
+    def _give_place_back(self) -> None:
+        """pydevd does this itself, but for one callback (``PY_UNWIND``, 1.8.22), if nothing interrupts it."""
+        real, tool_id = self._real_monitoring, self._tool_id
+        holder = real.get_tool(tool_id)
+        if holder not in (None, _PYDEVDS_NAME):
+            return  # Somebody else was faster, with callbacks of his own.
+        if holder is not None:
+            real.set_events(tool_id, 0)
+        for event in _PYDEVDS_EVENTS:
+            real.register_callback(tool_id, getattr(real.events, event), None)
+        if holder is not None:
+            real.free_tool_id(tool_id)
 
 
 class _NoThread:
