@@ -18,7 +18,8 @@ import pytest
 from stagedoor import control
 from stagedoor.bind import parse_bind
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper import control_server
+from stagedoor.gatekeeper import control_server, guard
+from stagedoor.gatekeeper.guard import IDLE, LEFT, ORPHANED, why_unneeded
 from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
 from stagedoor.settings import Settings
@@ -53,10 +54,10 @@ def gatekeeper(start: Start) -> RunningGatekeeper:
 class Switched:
     """A gatekeeper that watches a file switch."""
 
-    def __init__(self, start: Start, folder: Path, for_: timedelta = timedelta(minutes=10)) -> None:
+    def __init__(self, start: Start, folder: Path, for_: timedelta = timedelta(minutes=10), **keywords: Any) -> None:
         self.switch = FileSwitch(folder / "switch" / "window.json", max_window=MAX_WINDOW)
         window = self.switch.open(for_, opened_by="alice@staging")
-        self.gatekeeper = start(window, switch=self.switch.name, switch_path=str(self.switch.path))
+        self.gatekeeper = start(window, switch=self.switch.name, switch_path=str(self.switch.path), **keywords)
 
 
 # Hello
@@ -92,7 +93,7 @@ def test_a_gatekeeper_that_was_left_by_its_workers_makes_room_for_those_it_does_
     wait_for(lambda: gatekeeper.status()["workers"] == [], "the first worker to be gone")
     again = ScriptedWorker(gatekeeper, **hello)
     assert again.answer["again"] is True
-    assert gatekeeper.ended(2) == "It was started for workers that are gone."
+    assert gatekeeper.ended(2).endswith("and its workers start another gatekeeper: attach again.")
     for worker in (other, again):
         worker.close()
 
@@ -344,17 +345,149 @@ def test_it_ends_when_the_switch_cannot_be_trusted(start: Start, tmp_path: Path)
     assert switched.gatekeeper.ended(1).startswith("The switch can't be trusted: the file switch ")
 
 
-def test_it_ends_when_no_worker_is_left(start: Start) -> None:
+def test_it_ends_within_a_second_when_no_worker_is_left_and_nobody_is_attached(start: Start) -> None:
     gatekeeper = start(idle=0.3)
     worker = gatekeeper.worker()
     with pytest.raises(AssertionError, match="has not ended"):
         gatekeeper.ended(0.6)
     worker.close()
-    assert gatekeeper.ended(1) == "No worker has been left for 0.3 s."
+    assert gatekeeper.ended(1) == "No worker is left, and nobody is attached."
 
 
 def test_it_ends_when_no_worker_ever_comes(start: Start) -> None:
-    assert start(idle=0.3).ended(1) == "No worker has been left for 0.3 s."
+    assert start(idle=0.3).ended(1) == "No worker has come within 0.3 s."
+
+
+NEEDED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "a worker is there": ({"alone": 0.0, "unattended": 99.0}, None),
+    "a worker and a client are there": ({"alone": 0.0, "unattended": 0.0}, None),
+    "the first worker may still come": ({"alone": 9.9, "unattended": 9.9, "had_workers": False}, None),
+    "no worker came": ({"alone": 10.1, "unattended": 10.1, "had_workers": False}, "No worker has come within 10 s."),
+    "the last worker has just left": ({"alone": LEFT - 0.1, "unattended": 99.0}, None),
+    "the last worker has left": ({"alone": LEFT + 0.1, "unattended": 99.0}, "No worker is left, and nobody is"),
+    "the client has just left": ({"alone": 99.0, "unattended": LEFT - 0.1}, None),
+    "the client has left too": ({"alone": 99.0, "unattended": LEFT + 0.1}, "No worker is left, and nobody is"),
+    "a client waits for a restart": ({"alone": 99999.0, "unattended": 0.0}, None),
+    "a client waits before the first worker": ({"alone": 99.0, "unattended": 0.0, "had_workers": False}, None),
+    "only workers read the switch": ({"alone": ORPHANED, "unattended": 0.0, "reads_switch": False}, None),
+    "only workers read it, and they stay away": (
+        {"alone": ORPHANED + 0.1, "unattended": 0.0, "reads_switch": False}, "only workers can tell",
+    ),
+    "only workers read it, nobody is attached": ({"alone": 1.0, "unattended": 1.0, "reads_switch": False}, "No worker"),
+    "in the foreground": ({"alone": 999.0, "unattended": 999.0, "idle": None}, None),
+    "in the foreground, only workers read the switch": (
+        {"alone": 999.0, "unattended": 0.0, "idle": None, "reads_switch": False}, None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "why"), NEEDED.values(), ids=NEEDED.keys())
+def test_who_needs_a_gatekeeper(case: dict[str, Any], why: str | None) -> None:
+    usual = {"had_workers": True, "reads_switch": True, "idle": IDLE}
+    answer = why_unneeded(**(usual | case))
+    assert answer is None if why is None else why in str(answer)
+
+
+def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path, idle=0.3)
+    gatekeeper = switched.gatekeeper
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    until = gatekeeper.status()["expires_at"]
+    wait_console(session, f"no worker is left: the server restarts, or has ended. This session stays until {until}")
+    with pytest.raises(AssertionError, match="has not ended"):
+        gatekeeper.ended(1.5)
+    again = gatekeeper.worker()
+    assert again.answer == {"welcome": {"client": "on"}}
+    wait_console(session, f"worker {again.pid} is there, the first one again")
+    again.bring_debugger("GET /view")
+    assert session.wait_reverse_request("startDebugging")["configuration"]["subProcessId"] == again.pid
+    second = gatekeeper.worker(pid=again.pid + 1)
+    second.close()
+    assert sum("the first one again" in line for line in console(session)) == 1
+
+
+def test_when_the_server_never_comes_back_it_stays_until_the_client_leaves(start: Start, tmp_path: Path) -> None:
+    gatekeeper = Switched(start, tmp_path, idle=0.3).gatekeeper
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left")
+    with pytest.raises(AssertionError, match="has not ended"):
+        gatekeeper.ended(1.0)
+    session.close()  # Without a farewell, as when the kernel finds its machine gone.
+    assert gatekeeper.ended(1.5) == "No worker is left, and nobody is attached."
+    assert not is_listening(gatekeeper.port)
+
+
+def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None:
+    gatekeeper = start(some_window(timedelta(seconds=1.5)), idle=0.3)
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left")
+    wait_console(session, "The window has reached its end.")
+    session.disconnect()
+    assert gatekeeper.ended() == "The window has reached its end."
+    assert abs(gatekeeper.window.expires_at.timestamp() - time.time()) < 1
+
+
+def test_closing_comes_also_without_a_worker(start: Start, tmp_path: Path) -> None:
+    switched = Switched(start, tmp_path, idle=0.3)
+    worker = switched.gatekeeper.worker()
+    session = switched.gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left")
+    switched.switch.close()
+    wait_console(session, "The window was closed.")
+    session.disconnect()
+    assert switched.gatekeeper.ended(1) == "The window was closed."
+
+
+def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was in the memory of a process that was killed, or in the environment of one that is restarted without it."""
+    monkeypatch.setattr(guard, "ORPHANED", 0.5)
+    gatekeeper = start(idle=0.3)
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left: the server restarts, or has ended. This session stays until ")
+    wait_console(session, "it ends sooner if none comes within")
+    wait_console(session, "only workers can tell whether the window is still open")
+    session.disconnect()
+    gatekeeper.ended(1)
+
+
+@pytest.mark.parametrize(
+    ("hello", "how"),
+    [({"digest": "another"}, "with other settings (allow,"), ({"window": "another"}, "in another window")],
+)
+def test_whoever_is_attached_is_told_why_another_gatekeeper_takes_the_place(
+    start: Start, tmp_path: Path, hello: dict[str, Any], how: str
+) -> None:
+    gatekeeper = Switched(start, tmp_path, idle=60.0).gatekeeper
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left")
+    other = ScriptedWorker(gatekeeper, **hello)
+    assert other.answer["again"] is True
+    wait_console(session, f"The server was restarted {how}")
+    session.disconnect()
+    assert gatekeeper.ended(2).endswith("start another gatekeeper: attach again.")
+    other.close()
+
+
+def test_what_happens_while_there_is_no_worker_is_written_to_the_log_by_the_next(start: Start, tmp_path: Path) -> None:
+    gatekeeper = Switched(start, tmp_path, idle=60.0).gatekeeper
+    session = gatekeeper.attach()
+    wait_console(session, "window opened by")
+    worker = gatekeeper.worker()
+    wait_for(lambda: any(line.startswith("attached: ") for line in worker.audit()), "the record of the client")
+    session.disconnect()
 
 
 def test_a_worker_tells_of_the_end_that_only_it_can_see(gatekeeper: RunningGatekeeper) -> None:

@@ -15,7 +15,7 @@ from stagedoor.control import ControlMessage
 from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
 
 from .debuggee import Debuggee
-from .guard import WindowGuard
+from .guard import WindowGuard, why_unneeded
 from .sessions import Sessions
 from .workers import Worker
 
@@ -62,10 +62,20 @@ class ControlServer:
         self._end = end
         self._is_replaceable = is_replaceable
         self._alone_since = time.monotonic()
+        self._had_workers = False
 
-    def alone(self) -> float:
-        """For how many seconds there has been no worker."""
-        return 0.0 if self._workers else time.monotonic() - self._alone_since
+    def why_unneeded(self, idle: float | None) -> str | None:
+        """Why nobody needs this gatekeeper any more, a sentence; ``None`` while somebody does.
+
+        :param idle: how long to wait for the first worker, in seconds; ``None``: for good.
+        """
+        return why_unneeded(
+            alone=0.0 if self._workers else time.monotonic() - self._alone_since,
+            unattended=self._sessions.unattended,
+            had_workers=self._had_workers,
+            reads_switch=self._guard.reads_switch,
+            idle=idle,
+        )
 
     async def serve(self, connection: socket.socket) -> None:
         """Serve one connection, if it is this user's."""
@@ -117,6 +127,8 @@ class ControlServer:
         worker = self._workers[pid] = Worker(pid, writer)
         worker.seen = "on" if self._sessions.is_held else "off"
         worker.send({"welcome": {"client": worker.seen}})
+        self._had_workers = True
+        self._sessions.arrived(worker)
         try:
             while line := await reader.readline():
                 self._take(worker, control.decode(line))
@@ -132,15 +144,18 @@ class ControlServer:
 
     def _refusal(self, hello: ControlMessage) -> ControlMessage | None:
         if hello["window"] != self._config.window_id(self._guard.window):
+            other = "in another window"
             refused: ControlMessage = {"refused": "it serves another window", "again": True}
         elif hello["digest"] != self._config.digest:
             why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
             refused = {"refused": why}
+            other = "with other settings (allow, require_token, max_window)"
         else:
             return None
         if not self._workers and self._is_replaceable:
-            # The server was restarted, with other settings or another window in its environment.
-            self._end("It was started for workers that are gone.")
+            # The server was restarted, with other settings or another window in its environment. Whoever is attached is
+            # told so: the door that let him in is not that of these workers.
+            self._end(f"The server was restarted {other}, and its workers start another gatekeeper: attach again.")
             refused["again"] = True
         return refused
 

@@ -12,8 +12,13 @@ from stagedoor.window import Deadline, Window, format_duration, format_time
 
 #: Seconds between two looks at the switch and the deadline.
 TICK = 0.2
-#: Seconds without any worker after which the gatekeeper ends.
+#: Seconds that a gatekeeper waits for its first worker.
 IDLE = 10.0
+#: Seconds that it stays when its last worker has gone and nobody is attached: the server may have died.
+LEFT = 0.5
+#: The same while somebody is attached, where only workers can read the window's switch: nobody can tell any more whether
+#: the window was closed. Long enough for a restart.
+ORPHANED = 60.0
 #: The developer is warned this many seconds before the window's end.
 WARNINGS = (300.0, 60.0)
 
@@ -55,17 +60,19 @@ class WindowGuard:
             left = format_left(self.remaining())
             self._say(f"The window now ends at {format_time(window.expires_at)} ({left} left).")
 
-    async def watch(self, alone: Callable[[], float], idle: float | None = IDLE) -> str:
+    @property
+    def reads_switch(self) -> bool:
+        """Whether it sees by itself that the window is closed."""
+        return self._switch is not None
+
+    async def watch(self, why_unneeded: Callable[[], str | None]) -> str:
         """Wait until it is time to end; returns why, a sentence.
 
-        :param alone: for how many seconds there has been no worker.
-        :param idle: how long that may last; ``None``: for good.
+        :param why_unneeded: why nobody needs the gatekeeper any more, a sentence; ``None`` while somebody does.
         """
         while True:
-            if why := self.look():
+            if why := self.look() or why_unneeded():
                 return why
-            if idle is not None and alone() > idle:
-                return f"No worker has been left for {idle:g} s."
             self._warn()
             await asyncio.sleep(min(TICK, self.remaining()))
 
@@ -93,6 +100,34 @@ class WindowGuard:
         if due:
             self._warned |= due
             self._say(f"The window ends in {format_left(remaining)}; paused requests then run on.")
+
+
+def why_unneeded(
+    *, alone: float, unattended: float, had_workers: bool, reads_switch: bool, idle: float | None
+) -> str | None:
+    """Why nobody needs a gatekeeper any more though its window is open, a sentence; ``None`` while somebody does.
+
+    A developer who is attached needs it also without a worker: the server is being restarted, or never comes back, which
+    can't be told apart. He leaves, or the window ends.
+
+    :param alone: for how many seconds there has been no worker; 0 while there is one.
+    :param unattended: for how many seconds nobody has been attached; 0 while somebody is.
+    :param had_workers: whether there has ever been one.
+    :param reads_switch: whether the gatekeeper sees by itself that the window is closed.
+    :param idle: how long to wait for the first worker; ``None``: it runs in the foreground, and stays.
+    """
+    if idle is None or alone <= 0:
+        return None
+    if unattended <= 0:
+        if reads_switch or alone <= ORPHANED:
+            return None
+        return (
+            f"No worker has been left for {ORPHANED:g} s, and only workers can tell whether the window is still open."
+        )
+    patience = LEFT if had_workers else idle
+    if min(alone, unattended) <= patience:
+        return None
+    return "No worker is left, and nobody is attached." if had_workers else f"No worker has come within {idle:g} s."
 
 
 def format_left(seconds: float) -> str:

@@ -29,7 +29,8 @@ class Gatekeeper:
     """One gatekeeper, for one window.
 
     :param config: what it was started with.
-    :param idle: end when no worker has been left for so many seconds; ``None``: stay.
+    :param idle: end when no worker has come for so many seconds, or when nobody needs it any more
+        (:func:`~stagedoor.gatekeeper.guard.why_unneeded`); ``None``: stay until the window's end.
     :param switch: where the window is looked up again; default: the file switch of ``config``, if it names one.
     :raises ConfigurationError: if it is wrong.
     :raises ValueError: if it holds no window.
@@ -123,7 +124,7 @@ class Gatekeeper:
         }
 
     async def _watch(self) -> None:
-        self.end(await self._guard.watch(self._control_server.alone, self._idle))
+        self.end(await self._guard.watch(lambda: self._control_server.why_unneeded(self._idle)))
 
     def _serve(self, connection: Coroutine[Any, Any, None]) -> None:
         """Serve a connection as a task of its own, whose trouble is nobody else's."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stagedoor.audit import Audit
+
+#: How many records are kept while there is no worker.
+_KEPT = 64
 
 if TYPE_CHECKING:
     from .workers import Worker
 
 
 class ForwardedAudit(Audit):
-    """Hands every record to one worker, and to this process's own log, which is seen in the foreground.
+    """Hands every record to one worker, and to this process's own log, which is seen in the foreground. While there is no
+    worker the last ones are kept for the next.
 
     :param workers: the workers.
     """
@@ -21,9 +26,17 @@ class ForwardedAudit(Audit):
     def __init__(self, workers: Mapping[int, Worker]) -> None:
         super().__init__()
         self._workers = workers
+        self._kept: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
     def record(self, event: str, sentence: str, *, level: int = logging.INFO, **fields: Any) -> None:
         super().record(event, sentence, level=level, **fields)
+        record = {"event": event, "sentence": sentence, "level": level, "fields": fields}
         for worker in self._workers.values():
-            worker.send({"audit": {"event": event, "sentence": sentence, "level": level, "fields": fields}})
+            worker.send({"audit": record})
             return
+        self._kept.append(record)
+
+    def hand_over(self, worker: Worker) -> None:
+        """Let ``worker`` write what happened while there was none."""
+        while self._kept:
+            worker.send({"audit": self._kept.popleft()})

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from stagedoor import dap
-from stagedoor.audit import Audit
 from stagedoor.bind import Bind
 from stagedoor.dap import Message
 from stagedoor.dap_policy import Pass
@@ -18,7 +17,8 @@ from .child import ANSWER_PATIENCE, Child
 from .client import Client
 from .debuggee import Debuggee
 from .door import Door
-from .guard import WindowGuard, format_left
+from .guard import ORPHANED, WindowGuard, format_left
+from .reporting import ForwardedAudit
 from .root import CHILD_PATIENCE, Root
 from .workers import Worker
 
@@ -36,10 +36,15 @@ class Sessions:
     :param audit: where clients are recorded.
     """
 
-    def __init__(self, bind: Bind, door: Door, guard: WindowGuard, workers: Mapping[int, Worker], audit: Audit) -> None:
+    def __init__(
+        self, bind: Bind, door: Door, guard: WindowGuard, workers: Mapping[int, Worker], audit: ForwardedAudit
+    ) -> None:
         self.bind = bind
         self.root: Root | None = None
         self._held_since = ""
+        self._free_since = time.monotonic()
+        #: Whether the developer was told that there is no worker, and is to hear of the next one.
+        self._is_deserted = False
         self._door = door
         self._guard = guard
         self._workers = workers
@@ -49,6 +54,14 @@ class Sessions:
     def is_held(self) -> bool:
         """Whether a client is attached and has configured its session."""
         return self.root is not None and self.root.configured
+
+    @property
+    def unattended(self) -> float:
+        """For how many seconds nobody has held the window; 0 while somebody does. A client that attaches holds it, and one
+        whose machine is gone does not, as soon as the kernel has found out
+        (:func:`~stagedoor.gatekeeper.listener.notice_lost_peer`).
+        """
+        return 0.0 if self.root is not None else time.monotonic() - self._free_since
 
     @property
     def holder(self) -> dict[str, str] | None:
@@ -134,6 +147,7 @@ class Sessions:
         if self.root is not root:
             return
         self.root = None
+        self._free_since, self._is_deserted = time.monotonic(), False
         address = root.client.address
         self._audit.record("detached", f"{address} has detached", address=address)
         for worker in self._workers.values():
@@ -150,6 +164,13 @@ class Sessions:
             root.client.part()
 
     # Workers
+
+    def arrived(self, worker: Worker) -> None:
+        """A worker has said hello."""
+        self._audit.hand_over(worker)
+        if self._is_deserted:
+            self._is_deserted = False
+            self.say(f"worker {worker.pid} is there, the first one again: breakpoints are set as it joins.")
 
     def joined(self, worker: Worker, debuggee: Debuggee) -> None:
         """A worker has brought its debugger."""
@@ -184,6 +205,16 @@ class Sessions:
             worker.child.end(f"worker {worker.pid} has ended." if tell else None)
         worker.close()
         self.seen()
+        if tell and not self._workers and self.is_held:
+            self._is_deserted = True
+            until = format_time(self._guard.window.expires_at)
+            stays = f"This session stays until {until}, the window's end"
+            if not self._guard.reads_switch:
+                stays += (
+                    "; but only workers can tell whether it was closed meanwhile, so it ends sooner if none comes within"
+                    f" {ORPHANED:g} s"
+                )
+            self.say(f"no worker is left: the server restarts, or has ended. {stays}.")
 
     def ignore(self, worker: Worker, sentence: str) -> None:
         """From now on no request of ``worker`` waits for the client."""
