@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -367,6 +368,17 @@ def the_callback_for_unwinding_is_left_behind_at_the_end() -> None:
     assert monitoring.register_callback(monitoring.DEBUGGER_ID, monitoring.events.PY_UNWIND, None) is None
 
 
+@fact
+def the_place_is_taken_under_pydevds_name_with_callbacks_for_seven_events() -> None:
+    if not MONITORING:
+        return
+    assert 'use_tool_id(DEBUGGER_ID, "pydevd")' in inspect_source("start_monitoring")
+    folder = Path(module("pydevd").__file__).parent / "_pydevd_sys_monitoring"
+    source = (folder / "_pydevd_sys_monitoring.py").read_text()
+    registered = set(re.findall(r"register_callback\(\w+, monitor\.events\.(\w+), _", source))
+    assert registered == {"PY_START", "PY_RESUME", "PY_RETURN", "PY_UNWIND", "LINE", "JUMP", "RAISE"}
+
+
 def inspect_source(name: str) -> str:
     """A function's source; that of the compiled module is next to it."""
     folder = Path(module("pydevd").__file__).parent / "_pydevd_sys_monitoring"
@@ -443,6 +455,25 @@ def the_connection_is_that_of_the_reader_and_the_writer() -> None:
     queue, event = debugger.get_internal_queue_and_event("a thread")
     assert queue.empty()
     assert not event.is_set()
+
+
+@fact
+def the_debuggers_threads_can_be_told_to_end_by_name_and_more_than_once() -> None:
+    debugger = module("pydevd").get_global_debugger()
+    assert debugger.reader in debugger.created_pydb_daemon_threads
+    assert all(parameters(thread.do_kill_pydev_thread) == [] for thread in debugger.created_pydb_daemon_threads)
+    assert parameters(debugger.dispose_and_kill_all_pydevd_threads) == ["wait", "timeout"]
+
+
+@fact
+def locks_are_made_new_after_a_fork_by_one_function_which_only_a_patched_fork_calls() -> None:
+    constants = module("_pydevd_bundle.pydevd_constants")
+    lock = constants.ForkSafeLock()
+    assert lock.acquire()
+    constants.after_fork()
+    assert lock.acquire(False)
+    lock.release()
+    assert os.fork.__module__ == "posix"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
