@@ -421,6 +421,17 @@ def test_when_the_server_never_comes_back_it_stays_until_the_client_leaves(start
     assert not is_listening(gatekeeper.port)
 
 
+def test_in_the_foreground_it_stays_also_when_workers_and_client_have_gone(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.close()
+    wait_console(session, "no worker is left")
+    session.disconnect()
+    with pytest.raises(AssertionError, match="has not ended"):
+        gatekeeper.ended(1.0)
+    assert gatekeeper.worker().answer == {"welcome": {"client": "off"}}
+
+
 def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None:
     gatekeeper = start(some_window(timedelta(seconds=1.5)), idle=0.3)
     worker = gatekeeper.worker()
