@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 import signal
 import subprocess
@@ -20,12 +19,12 @@ from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
 from stagedoor.window import Window
 
-from .interpreter import python_executable
+from .interpreter import isolated_command
 
 #: Seconds that a worker tries to reach or to start the gatekeeper.
 START_PATIENCE = 5.0
 
-#: What the gatekeeper's process is given of the environment.
+#: What the gatekeeper's process is given of the environment. Nothing that tells Python where to look for modules.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
 
@@ -84,12 +83,12 @@ def _ask(
 
 def _start(config: GatekeeperConfig) -> None:
     process = subprocess.Popen(
-        [python_executable(), "-P", "-m", "stagedoor.gatekeeper"],
+        isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr")),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd="/",
-        env=_environment(),
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         start_new_session=True,
     )
     try:
@@ -137,11 +136,3 @@ def _is_served(path: Path) -> bool:
         ControlConnection(path).close()
         return True
     return False
-
-
-def _environment() -> dict[str, str]:
-    # The interpreter may not find the packages by itself where the server is not Python.
-    origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
-    folders = {str(Path(origin).parent.parent) for origin in origins if origin}
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(sorted(folders)), "PYTHONDONTWRITEBYTECODE": "1"}

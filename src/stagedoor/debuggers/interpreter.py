@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from stagedoor.errors import DebuggerError
+
+#: Runs a package's ``__main__`` in an interpreter that has the standard library only, and finds a few packages beside it.
+#: A folder in ``PYTHONPATH`` or at the front of ``sys.path`` would come before the standard library: the folder of an
+#: installed package holds all others too, and one of them may be called ``asyncio``.
+_BOOT = """\
+import json, sys
+from importlib import import_module
+from importlib.machinery import PathFinder
+folders = json.loads(sys.argv.pop())
+class Packages:
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [folders[name]]) if name in folders else None
+sys.meta_path.append(Packages)
+sys.exit(import_module(sys.argv[1] + ".__main__").main())
+"""
 
 
 def python_executable() -> str:
@@ -25,3 +43,18 @@ def python_executable() -> str:
         f"sys.executable is {sys.executable!r}, which is not Python, and there is no interpreter in {sys.prefix}/bin.",
         "Run the server from a virtual environment.",
     )
+
+
+def isolated_command(package: str, needed: Sequence[str]) -> list[str]:
+    """The command that runs ``package`` with nothing of the application's around it: no variable, no user's site, no
+    ``.pth`` file, no ``sitecustomize``, and no module of its site-packages in the place of the standard library's.
+
+    :param package: its ``__main__`` has a function ``main``, which returns the exit code.
+    :param needed: the packages outside of the standard library that can be imported there, from where this process has
+        them: a folder, also one of an editable installation, or a zip file.
+    :raises DebuggerError: if there is no interpreter.
+    """
+    origins = {name: spec.origin for name in needed if (spec := importlib.util.find_spec(name)) is not None}
+    folders = {name: str(Path(origin).parent.parent) for name, origin in origins.items() if origin}
+    # -I: no variables, no user's site. -S: no site-packages. -B: nothing is written into the application's folders.
+    return [python_executable(), "-I", "-S", "-B", "-c", _BOOT, package, json.dumps(folders)]
