@@ -254,25 +254,10 @@ def test_who_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: 
     attached.request("threads")  # It is attached, and may say nothing for as long as it likes.
 
 
-def test_who_says_nothing_does_not_keep_out_who_is_about_to_attach(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(port_server, "UNDECIDED_CAP", 3)
-    gatekeeper = start()
-    with gatekeeper.connect() as client:
-        client.request("initialize", {"adapterID": "debugpy"})
-        silent = [connected(gatekeeper) for _ in range(10)]
-        assert silence(silent[0]) == b""
-        client.send("attach", {})
-        client.wait_event("initialized")
-    for peer in silent:
-        peer.close()
-
-
 def test_when_too_many_have_not_attached_the_one_that_has_waited_longest_gives_way(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(port_server, "UNDECIDED_CAP", 3)
+    monkeypatch.setattr(port_server, "WAITING_CAP", 3)
     gatekeeper = start()
     attached = gatekeeper.attach()
     silent = [connected(gatekeeper) for _ in range(3)]

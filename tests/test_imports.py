@@ -23,6 +23,7 @@ ORDER = [
     "admission",
     "clientaddr",
     "bind",
+    "tcp_table",
     "break_on",
     # The window, where it is kept, and what is said about it.
     "window",

@@ -80,6 +80,9 @@ class Listener:
                 continue
             connection.setblocking(False)
             serve(connection, peer)
+            # Else all that wait in the backlog would be accepted at once, and be as many open descriptors, before the
+            # first of them is served or sent away.
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Close it, and remove its path, unless that is another process's by now."""

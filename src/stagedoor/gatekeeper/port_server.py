@@ -1,4 +1,4 @@
-"""The debug port: who may speak is decided before a byte is read, and nobody can keep others out by saying nothing."""
+"""The debug port: who may speak is decided before a byte is read, and nobody keeps others out by saying little."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from stagedoor.admission import UNIX_PEER
 from stagedoor.allowlist import normalized
 
 from .client import FAREWELL_PATIENCE, Client
+from .crowd import UNKNOWN, Census, Peer, to_evict
 from .door import Door
 from .listener import notice_lost_peer
 from .sessions import Sessions
 
-#: Connections that have not attached yet, at most. One more, and one that has said nothing is closed.
-UNDECIDED_CAP = 64
+#: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say
+#: farewell. For one more one of them ends: see :func:`~.crowd.to_evict`.
+WAITING_CAP = 64
 
 
 class PortServer:
@@ -23,12 +25,14 @@ class PortServer:
 
     :param door: who may speak.
     :param sessions: what connections become.
+    :param port: the TCP port; 0 for a Unix socket.
     """
 
-    def __init__(self, door: Door, sessions: Sessions) -> None:
+    def __init__(self, door: Door, sessions: Sessions, port: int) -> None:
         self._door = door
         self._sessions = sessions
-        self._clients: dict[Client, None] = {}  # in the order in which they came
+        self._census = Census(port)
+        self._clients: dict[Client, _Connection] = {}  # in the order in which they came
 
     async def serve(self, connection: socket.socket, peer: Any) -> None:
         """Serve one connection.
@@ -45,12 +49,12 @@ class PortServer:
             connection.close()
             raise
         client = Client(address, reader, writer, self._sessions.attach)
-        self._clients[client] = None
+        self._clients[client] = _Connection(connection, peer)
         self._make_room()
         try:
             await client.serve()
         finally:
-            del self._clients[client]
+            self._clients.pop(client, None)
 
     async def close(self) -> None:
         """End every connection: those of sessions that are over may say farewell, the others have nothing to say."""
@@ -65,10 +69,27 @@ class PortServer:
             client.abort()
 
     def _make_room(self) -> None:
-        undecided = [client for client in self._clients if client.is_undecided]
-        if len(undecided) > UNDECIDED_CAP:
-            # Of those who have said nothing yet the oldest: a client is about to attach when it has said something.
-            min(undecided, key=lambda client: client.initialize_arguments is not None).abort()
+        waiting = [client for client in self._clients if client.session is None]
+        # Nobody is looked up before there are too many: most gatekeepers never see more than two.
+        if len(waiting) > WAITING_CAP:
+            evicted = to_evict([self._clients[client].who(self._census) for client in waiting], WAITING_CAP)
+            if evicted is not None:
+                # It still has to be served to its end, but makes room at once.
+                del self._clients[waiting[evicted]]
+                waiting[evicted].abort()
+
+
+class _Connection:
+    """A connection, and who is at its other end once that was asked."""
+
+    def __init__(self, connection: socket.socket, address: Any) -> None:
+        self._connection, self._address = connection, address
+        self._who: Peer | None = None
+
+    def who(self, census: Census) -> Peer:
+        if self._who is None or self._who == UNKNOWN:
+            self._who = census.peer(self._connection, self._address)
+        return self._who
 
 
 def _address(connection: socket.socket, peer: Any) -> str:

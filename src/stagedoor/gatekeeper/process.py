@@ -53,7 +53,7 @@ class Gatekeeper:
             audit=self._audit,
         )
         self._sessions = Sessions(self._bind, self._door, self._guard, self._workers, self._audit)
-        self._port_server = PortServer(self._door, self._sessions)
+        self._port_server = PortServer(self._door, self._sessions, self._bind.port)
         self._control_server = ControlServer(
             config, self._guard, self._sessions, self._workers, self.status, self.end, is_replaceable=idle is not None
         )
