@@ -24,6 +24,7 @@ ORDER = [
     "clientaddr",
     "bind",
     "tcp_table",
+    "port_holders",
     "break_on",
     # The window, where it is kept, and what is said about it.
     "window",
@@ -44,6 +45,7 @@ ORDER = [
     "lookout",
     "control",
     "gatekeeper_config",
+    "burnt",
     "settings",
     "debuggers",
     # The process that owns the port.
@@ -59,6 +61,7 @@ ORDER = [
     "launch_json",
     "report",
     "status",
+    "port_check",
     "demo",
     "cli",
     "integrations",

@@ -20,6 +20,7 @@ from .allowlist import Allowlist, normalized
 from .console import complain, print_item, print_paragraph, printable
 from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
+from .port_check import check_port
 from .report import print_window, user, window_document
 from .settings import Settings
 from .status import print_status, status_document, watch_status
@@ -73,6 +74,7 @@ def _open(arguments: _Arguments) -> int:
     duration = parse_duration(arguments.for_, "--for")
     settings = _settings(arguments)
     was_open = settings.switch.read() is not None
+    note = check_port(settings)
     # With sudo -u www-data, who is at the keyboard says more than whose files these are.
     opened_by = f"{os.environ.get('SUDO_USER') or user()}@{socket.gethostname()}"
     window = settings.switch.open(duration, opened_by=opened_by)
@@ -81,13 +83,19 @@ def _open(arguments: _Arguments) -> int:
         return 0
     print("A window was open, and has a new end.\n" if was_open else "The window is open.\n")
     print_window(settings, window)
+    if note is not None:
+        print()
+        print_paragraph(note)
     print("\nNext:")
     if settings.bind.is_local:
         print_item(1, f"On your own machine: {ssh_line(settings.bind, socket.gethostname())}")
     else:
         print_item(1, f"See that your own machine reaches {settings.bind}.")
     print_item(2, "Request a page of the application from an allowed address: the first one opens the debug port.")
-    print_item(3, 'Attach VS Code with the configuration that "stagedoor launch-json" prints. It asks for the token.')
+    print_item(
+        3,
+        'Then attach VS Code with the configuration that "stagedoor launch-json" prints. It asks for the token.',
+    )
     return 0
 
 

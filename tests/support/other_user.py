@@ -53,6 +53,17 @@ say("gone")
 heard()
 """
 
+#: Has a port without listening, which the kernel's tables do not show.
+HIDDEN_THIEF = """
+listener = socket.socket()
+listener.bind((sys.argv[1], int(sys.argv[2])))
+say("bound")
+heard()
+listener.close()
+say("gone")
+heard()
+"""
+
 
 class OtherUser:
     """Runs ``code`` as ``nobody``. It can ``say(text)`` a line, and ``heard()`` waits for one.

@@ -64,6 +64,11 @@ class Debugger(ABC):
     def end(self, run: Run, tracing: Tracing | None) -> None:
         """Stop everything that :meth:`begin` has started. Runs on the window's thread; must not raise."""
 
+    def leave(self, run: Run) -> None:  # noqa: B027
+        """Look after what is left when a run is over, also one that never began. Runs on the window's thread, as the last
+        of it; must not raise.
+        """
+
     def tick(self, run: Run) -> bool:
         """Look after things, about every :data:`~stagedoor.debuggers.run.TICK` seconds; returns whether to go on. Runs on
         the window's thread.

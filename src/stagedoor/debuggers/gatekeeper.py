@@ -21,6 +21,7 @@ from stagedoor.window import Window
 
 from .base import Armed, Debugger, refuse_patched_threads
 from .hello import say_hello
+from .leftovers import sweep
 from .membership import Membership
 from .run import Run
 
@@ -80,3 +81,6 @@ class GatekeeperDebugger(Debugger):
         if tracing is not None:
             with suppress(Exception):
                 tracing.stop()
+
+    def leave(self, run: Run) -> None:
+        sweep(self._config)

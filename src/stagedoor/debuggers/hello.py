@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stagedoor import control
 from stagedoor.audit import Audit
+from stagedoor.burnt import BURNT, BurntWindows, TokenBurnt
 from stagedoor.control import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
@@ -33,7 +34,8 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
 
     :param config: what it is started with; the window is filled in here.
     :param audit: where the start is recorded.
-    :raises DebuggerError: why there is none.
+    :raises TokenBurnt: if there will be none for this window.
+    :raises DebuggerError: why there is none now.
     :raises ControlError: if the control socket can't be trusted.
     """
     path = Path(config.control)
@@ -49,7 +51,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
         except OSError:
             with start_lock(path) as is_ours:
                 if is_ours and not _is_served(path):
-                    _start(replace(config, window=dump_window(window)))
+                    _start(replace(config, window=dump_window(window)), window)
                     audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
                 elif not is_ours:
                     time.sleep(0.01)  # Another worker is just starting it.
@@ -81,7 +83,9 @@ def _ask(
     return answer, None
 
 
-def _start(config: GatekeeperConfig) -> None:
+def _start(config: GatekeeperConfig, window: Window) -> None:
+    burnt = BurntWindows(config)
+    burnt.check(window)
     process = subprocess.Popen(
         isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr")),
         stdin=subprocess.PIPE,
@@ -102,33 +106,44 @@ def _start(config: GatekeeperConfig) -> None:
         raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
     if answer.strip() != b"ready":
         lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing."]
+        if process.returncode == BURNT:
+            raise TokenBurnt(lines[-1])
         raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
 
 
 @contextmanager
 def start_lock(path: Path) -> Iterator[bool]:
-    """Whether this process may start the gatekeeper now; released when it has."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Whether this process may start the gatekeeper of the control socket at ``path`` now; released when it has."""
+    descriptor = _locked(lock_path(path))
+    if descriptor is None:
+        yield False
+        return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        yield True
     finally:
+        # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
-def sweep(path: Path) -> None:
-    """Remove the control socket of a gatekeeper that was killed. Never raises."""
-    with suppress(OSError), start_lock(path) as is_ours:
-        if is_ours and not _is_served(path):
-            path.unlink(missing_ok=True)
+def lock_path(path: Path) -> Path:
+    """The lock of the control socket at ``path``. Whoever holds it may remove it."""
+    return path.with_suffix(".lock")
+
+
+def _locked(path: Path) -> int | None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)  # It was removed meanwhile, and locks nothing any more.
 
 
 def _is_served(path: Path) -> bool:

@@ -19,7 +19,6 @@ from stagedoor.window import Window, format_duration
 
 from .base import Debugger
 from .doorbell import Doorbell
-from .hello import sweep
 from .run import Run
 
 #: Seconds that a matching request waits for the client to configure this worker's session.
@@ -71,7 +70,6 @@ class Membership(Run):
                 with suppress(OSError):
                     self._control.send({"over": "The window was closed."})
             self._control.close()
-            sweep(self._path)
         if self._doorbell is not None:
             self._doorbell.close()
 

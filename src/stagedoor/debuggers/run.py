@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from stagedoor import forking
+from stagedoor.burnt import TokenBurnt
 from stagedoor.errors import StagedoorError
 from stagedoor.servers import Server
 from stagedoor.tracing import Pause, Tracing
@@ -47,13 +48,16 @@ class Run:
         self._before: Run | None = None
         self._patient_until = 0.0
         self._failed_at = 0.0
+        self._is_hopeful = True
         self._cancelled = threading.Event()
         self._ending = False
         forking.register(self)
 
     def serves(self, window: Window) -> bool:
         """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
-        is_tried_again = self.failure is not None and time.monotonic() > self._failed_at + RETRY_AFTER
+        is_tried_again = (
+            self.failure is not None and self._is_hopeful and time.monotonic() > self._failed_at + RETRY_AFTER
+        )
         return self.window.token == window.token and not self._ending and not is_tried_again
 
     def start(self, *, after: Run | None = None) -> None:
@@ -128,6 +132,7 @@ class Run:
                 debugger.end(self, started)
             # Else the window's end would be recorded with the next request, whenever that comes.
             debugger.watch.current(look=True)
+            debugger.leave(self)
 
     def _wait_for_the_one_before(self) -> None:
         before, self._before = self._before, None
@@ -142,10 +147,12 @@ class Run:
     def failed(self, error: Exception) -> None:
         """Remember and record why the debugger could not be started."""
         self._failed_at = time.monotonic()
+        self._is_hopeful = not isinstance(error, TokenBurnt)
         self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
         self._audit.record(
             "failed",
-            f"{self.failure} Requests go on undebugged; one after {RETRY_AFTER:g} s tries again.",
+            f"{self.failure} Requests go on undebugged"
+            f"{f'; one after {RETRY_AFTER:g} s tries again' if self._is_hopeful else ''}.",
             level=logging.ERROR,
             debugger=self._debugger.name,
         )

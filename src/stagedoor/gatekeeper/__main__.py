@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from stagedoor.burnt import BURNT, TokenBurnt
 from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import GatekeeperConfig
 
@@ -26,17 +27,20 @@ def main() -> int:
         gatekeeper.listen()
     except (StagedoorError, ValueError) as error:
         print(error)
-        return 1
+        return BURNT if isinstance(error, TokenBurnt) else 1
     print("ready", flush=True)
     _detach()
     serve(gatekeeper)
     return 0
 
 
-def serve(gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None) -> str:
+def serve(
+    gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None, is_told: Callable[[], bool] = lambda: False
+) -> str:
     """Serve until the end, also that by ``SIGTERM`` or ``SIGINT``, which are blocked from then on; returns why it came.
 
     :param on_signal: called when it is such a signal.
+    :param is_told: whether one has come already.
     """
 
     def end() -> None:
@@ -47,6 +51,8 @@ def serve(gatekeeper: Gatekeeper, on_signal: Callable[[], None] = lambda: None) 
         loop = asyncio.get_running_loop()
         for number in ENDING:
             loop.add_signal_handler(number, end)
+        if is_told():
+            end()
         try:
             return await gatekeeper.run()
         finally:

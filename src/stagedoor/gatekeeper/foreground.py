@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from stagedoor import control
+from stagedoor.burnt import BurntWindows, TokenBurnt
 from stagedoor.debuggers.hello import start_lock
 from stagedoor.errors import StagedoorError
 from stagedoor.gatekeeper_config import dump_window
@@ -34,6 +35,7 @@ def run_in_foreground(settings: Settings) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     config = settings.gatekeeper_config()
     path = Path(config.control)
+    burnt = BurntWindows(config)
     control.private_directory(path.parent)
     told_to_end = threading.Event()
 
@@ -61,6 +63,7 @@ def run_in_foreground(settings: Settings) -> int:
                 if str(error) != trouble:
                     trouble = str(error)
                     _logger.warning("%s", error)
+            burnt.forget()
             # One that has ended is not opened again, though its switch may hold it still: see the reason in the log.
             if window is None or window.token == served:
                 continue
@@ -68,13 +71,16 @@ def run_in_foreground(settings: Settings) -> int:
             try:
                 gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None, switch=settings.switch)
                 gatekeeper.listen()
+            except TokenBurnt as error:
+                _logger.error("%s", error)
+                continue
             except StagedoorError as error:
                 _logger.error("%s", error)
                 served = ""
                 told_to_end.wait(5)
                 continue
             _logger.info("A window is open; listening on %s.", settings.bind)
-            why = serve(gatekeeper, told_to_end.set)
+            why = serve(gatekeeper, told_to_end.set, told_to_end.is_set)
             _logger.info("%s", why)
             handle_signals()
     return 0

@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from stagedoor.bind import Bind
-
 #: Connections that the kernel holds until they are accepted; of more the client would hear nothing for a second.
 _BACKLOG = 1024
 #: Seconds between two attempts to accept while this process is out of descriptors.
@@ -31,14 +29,6 @@ class Listener:
         self._socket = listener
         self._path = path
         self._identity = _identity(path)
-
-    @classmethod
-    def at(cls, bind: Bind) -> Self:
-        """Open the debug port.
-
-        :raises OSError: if it can't be had.
-        """
-        return cls.unix(Path(bind.path)) if bind.path else cls.tcp(bind.host, bind.port)
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Self:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stagedoor.allowlist import Allowlist
 from stagedoor.bind import parse_bind
+from stagedoor.burnt import BurntWindows
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
 from stagedoor.switches import FileSwitch, Switch
@@ -19,6 +20,7 @@ from .control_server import ControlServer
 from .door import Door
 from .guard import IDLE, WindowGuard
 from .listener import Listener
+from .port import open_port
 from .port_server import PortServer
 from .reporting import ForwardedAudit
 from .sessions import Sessions
@@ -42,6 +44,7 @@ class Gatekeeper:
         self._idle = idle
         self._bind = parse_bind(config.bind)
         self._control_path = Path(config.control)
+        self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers)
         self._guard = WindowGuard(load_window(config.window), switch, lambda sentence: self._sessions.say(sentence))
@@ -64,15 +67,10 @@ class Gatekeeper:
     def listen(self) -> None:
         """Open the debug port and the control socket.
 
+        :raises TokenBurnt: if somebody else may have the window's token.
         :raises DebuggerError: if one of them can't be had.
         """
-        try:
-            self._port = Listener.at(self._bind)
-        except OSError as error:
-            raise DebuggerError(
-                f"The debug port {self._bind} can't be opened: {error.strerror}.",
-                "If another process has it, choose another one with bind (STAGEDOOR_BIND).",
-            ) from error
+        self._port = open_port(self._bind, self._burnt, self._guard.window)
         try:
             self._control = Listener.unix(self._control_path)
         except OSError as error:

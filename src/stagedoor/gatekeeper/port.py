@@ -1,0 +1,64 @@
+"""Opening the debug port, where somebody else may have been first."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from stagedoor.bind import Bind
+from stagedoor.burnt import BurntWindows
+from stagedoor.errors import DebuggerError
+from stagedoor.port_holders import Holders, holders, not_private, why_burnt
+from stagedoor.window import Window
+
+from .listener import Listener
+
+
+def open_port(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:
+    """The debug port, listening.
+
+    :param burnt: asked first, and told if this window has to be one of them.
+    :raises TokenBurnt: if another user's process has the port, or has had it in this window.
+    :raises DebuggerError: if it can't be had for another reason.
+    """
+    burnt.check(window)
+    if bind.path:
+        return _unix(Path(bind.path))
+    before = holders(bind.host, bind.port)
+    if before is not None and before.others:
+        raise burnt.burn(window, str(why_burnt(before, before)))
+    try:
+        return Listener.tcp(bind.host, bind.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise _refused(bind, error) from error
+        after = holders(bind.host, bind.port)
+        if before == after == Holders():
+            # Whoever had it is gone by now, or is hidden, and then still there.
+            try:
+                return Listener.tcp(bind.host, bind.port)
+            except OSError:
+                after = holders(bind.host, bind.port)
+        why = why_burnt(before, after)
+        if why is not None:
+            raise burnt.burn(window, why) from error
+        raise _refused(bind, error) from error
+
+
+def _unix(path: Path) -> Listener:
+    if (why := not_private(path.parent)) is not None:
+        raise DebuggerError(
+            f"The debug port unix:{path} was refused: {why}, and could be there first.",
+            "Choose a directory that only this user (or root) can write to, with bind (STAGEDOOR_BIND).",
+        )
+    try:
+        return Listener.unix(path)
+    except OSError as error:
+        raise _refused(Bind(path=str(path)), error) from error
+
+
+def _refused(bind: Bind, error: OSError) -> DebuggerError:
+    return DebuggerError(
+        f"The debug port {bind} can't be opened: {error.strerror}.",
+        "If another process has it, choose another one with bind (STAGEDOOR_BIND).",
+    )
