@@ -68,6 +68,8 @@ def _matching(column: int, port: int) -> Iterator[TcpSocket]:
                 return
             raise
         for line in lines[1:]:
+            if end not in line:
+                continue
             fields = line.split(maxsplit=10)
             if fields[column].endswith(end):
                 yield TcpSocket(

@@ -19,7 +19,7 @@ GONE: Peer = ("gone", "gone")
 #: Who was not looked up yet, because that would take too much of this process's time.
 UNKNOWN: Peer = ("unknown", "unknown")
 
-#: The table of all sockets is read at most for this part of the time: on a machine with 10,000 it takes 20 ms.
+#: The table of all sockets is read at most for this part of the time: with 10,000 that takes longer than all else.
 _LOOK_SHARE = 0.1
 _LOOK_PAUSE = 0.05
 
