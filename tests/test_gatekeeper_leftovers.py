@@ -199,7 +199,7 @@ def test_when_it_is_killed_the_workers_remove_what_it_had(serve_gated: ServeGate
         server.ide("view")
     [pid] = server.gatekeepers()
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: remains(server) == [], "the control socket and the lock to be gone", timeout=2)
+    wait_for(lambda: remains(server) == [], "the control socket and the lock to be gone")
 
 
 def test_when_no_worker_is_left_either_the_next_open_does(serve_gated: ServeGated) -> None:
@@ -225,4 +225,4 @@ def test_nothing_of_a_window_that_has_ended_is_left(serve_gated: ServeGated) -> 
     server.open()
     server.joined()
     server.switch.close()
-    wait_for(lambda: remains(server) == [], "the control socket and the lock to be gone", timeout=2)
+    wait_for(lambda: remains(server) == [], "the control socket and the lock to be gone")

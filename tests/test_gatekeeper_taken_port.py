@@ -218,7 +218,7 @@ def test_no_worker_tries_again_in_that_window_and_the_next_one_works(serve_gated
     assert not is_listening(server.debug_port)
     server.switch.close()
     server.wait_until_no_thread()
-    wait_for(lambda: not list(server.control_path.parent.glob("burnt-*")), "the note to be gone", timeout=1)
+    wait_for(lambda: not list(server.control_path.parent.glob("burnt-*")), "the note to be gone")
     ide = server.ready("view")
     paused = server.start_get("/view?mine", ALLOWED)
     ide.stopped().resume()

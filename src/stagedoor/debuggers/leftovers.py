@@ -15,7 +15,7 @@ from stagedoor.gatekeeper_config import GatekeeperConfig
 from .hello import lock_path, start_lock
 
 #: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
-PATIENCE = 1.0
+PATIENCE = 3.0
 _ANSWER_PATIENCE = 0.5
 
 
