@@ -18,8 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagedoor import control
-from stagedoor.control import LINE_CAP, ControlConnection, ControlError, decode, encode, private_directory, socket_path
+from stagedoor.control import (
+    LINE_CAP,
+    ControlConnection,
+    ControlError,
+    decode,
+    encode,
+    path_beside,
+    private_directory,
+    socket_path,
+    within_reach,
+)
 from stagedoor.errors import ConfigurationError
+from stagedoor.settings import Settings
 from support.waiting import wait_for
 
 JSON = st.recursive(
@@ -60,11 +71,11 @@ def test_a_line_that_is_too_long_is_not_sent() -> None:
 # Its place
 
 
-def test_switch_and_port_together_say_where_it_is(tmp_path: Path) -> None:
+def test_without_a_file_switch_and_port_together_say_where_it_is(tmp_path: Path) -> None:
     places = {
         socket_path(Path("/run/user/1000/stagedoor"), bind, switch)
         for bind in ("127.0.0.1:5678", "127.0.0.1:5679")
-        for switch in ("the file switch /a", "the file switch /b")
+        for switch in ("the environment switch", "the memory switch")
     }
     assert len(places) == 4
     assert {place.parent for place in places} == {Path("/run/user/1000/stagedoor")}
@@ -73,7 +84,32 @@ def test_switch_and_port_together_say_where_it_is(tmp_path: Path) -> None:
 def test_a_place_that_no_socket_can_have_is_refused_with_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="XDG_RUNTIME_DIR") as caught:
         socket_path(Path("/" + "x" * 90), "127.0.0.1:5678", "memory")
-    assert "TMPDIR" in caught.value.remedy
+    assert "shorter" in caught.value.remedy
+
+
+@pytest.mark.parametrize("runtime", ["/run/user/1000", "/somewhere/else", ""])
+def test_it_follows_a_file_switch_and_neither_the_runtime_directory_nor_the_port(
+    monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setenv("TMPDIR", runtime)
+    settings = Settings.read(switch="/srv/shop/window.json", bind="127.0.0.1:5679", environ={})
+    assert settings.gatekeeper_config().control == "/srv/shop/window.json.d/control"
+
+
+@pytest.mark.parametrize("length", [60, 100, 101, 108, 200])
+def test_a_switch_with_a_long_path_has_its_socket_beside_it_all_the_same(tmp_path: Path, length: int) -> None:
+    path = path_beside(tmp_path / ("x" * length))
+    private_directory(path.parent)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        with within_reach(path) as address:
+            listener.bind(address)
+        listener.listen()
+        assert path.is_socket()
+        connection = ControlConnection(path)
+        connection.close()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_its_directory_is_made_for_this_user_alone(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_window_without_a_client_traces_nothing(serve_gated: ServeGated) -> No
 
 def test_no_request_waits_for_the_start_of_the_gatekeeper(serve_gated: ServeGated) -> None:
     server = serve_gated("waitress")
-    server.control_path.parent.mkdir(mode=0o700)
+    server.control_path.parent.mkdir(mode=0o700, parents=True)
     with open(server.control_path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # As another worker does while it starts the gatekeeper.
         server.open()

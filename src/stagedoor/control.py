@@ -34,7 +34,7 @@ import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ from .errors import ConfigurationError, StagedoorError
 #: The longest line, in bytes.
 LINE_CAP = 256 * 1024
 
+#: Where a process finds its own descriptors as files, on Linux.
+_DESCRIPTORS = "/proc/self/fd"
+
 ControlMessage = dict[str, Any]
 
 
@@ -51,10 +54,31 @@ class ControlError(StagedoorError):
     """The control socket can't be trusted, or its peer broke the wire format."""
 
 
-def socket_path(directory: Path, bind: str, switch: str) -> Path:
-    """Where the control socket of the gatekeeper for a debug port and a switch is.
+def folder_beside(switch: Path) -> Path:
+    """The directory of all that belongs to a window in a file, but the window itself: the control socket is in it.
 
-    Applications that share a switch and a port share a gatekeeper, and commands find it by the same two.
+    It follows the switch, and neither ``XDG_RUNTIME_DIR`` nor the temporary directory: who sees the window, sees this.
+
+    :param switch: the file of the switch.
+    """
+    return switch.with_name(f"{switch.name}.d")
+
+
+def path_beside(switch: Path) -> Path:
+    """Where the control socket of the gatekeeper for a file switch is. A switch has one gatekeeper.
+
+    :raises ConfigurationError: if the path would be too long for a Unix socket, where :func:`within_reach` can't help.
+    """
+    path = folder_beside(switch) / "control"
+    if _is_too_long(path) and not os.path.isdir(_DESCRIPTORS):
+        raise ConfigurationError("switch", str(switch), *_too_long("beside it"))
+    return path
+
+
+def socket_path(directory: Path, bind: str, switch: str) -> Path:
+    """Where the control socket of the gatekeeper for a debug port and a switch that is no file is.
+
+    Applications that share such a switch and a port share a gatekeeper, and commands find it by the same two.
 
     :param directory: the user's runtime directory of Stagedoor's.
     :param bind: the debug port, as :class:`~stagedoor.settings.Bind` prints it.
@@ -63,14 +87,28 @@ def socket_path(directory: Path, bind: str, switch: str) -> Path:
     """
     digest = hashlib.sha256(f"{bind}\n{switch}".encode()).hexdigest()[:16]
     path = directory / f"gatekeeper-{digest}"
-    if len(os.fsencode(path)) > PATH_CAP:
-        raise ConfigurationError(
-            "XDG_RUNTIME_DIR",
-            str(directory.parent),
-            f"is too long: a Unix socket below it would have a path of more than {PATH_CAP} bytes",
-            "Set it, or TMPDIR, to a shorter one.",
-        )
+    if _is_too_long(path):
+        raise ConfigurationError("XDG_RUNTIME_DIR", str(directory.parent), *_too_long("below it"))
     return path
+
+
+@contextmanager
+def within_reach(path: Path) -> Iterator[str]:
+    """``path`` as it fits into the address of a Unix socket, while the block runs.
+
+    A longer one is reached through the descriptor of its directory. Another place for it would have to be a public one,
+    where somebody else could be first, or one that a service with a temporary directory of its own does not share.
+
+    :raises OSError: if there is no such directory.
+    """
+    if not _is_too_long(path):
+        yield str(path)
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield f"{_DESCRIPTORS}/{descriptor}/{path.name}"
+    finally:
+        os.close(descriptor)
 
 
 def private_directory(path: Path) -> Path:
@@ -84,15 +122,25 @@ def private_directory(path: Path) -> Path:
         found = path.lstat()
     except OSError as error:
         raise ControlError(
-            f"{path}, the directory of the control socket, can't be made: {error.strerror}. Set XDG_RUNTIME_DIR to a "
-            "directory of this user's."
+            f"{path}, the directory of the control socket, can't be made: {error.strerror}. Make it, for this user and"
+            " with mode 0700, or set STAGEDOOR_SWITCH (XDG_RUNTIME_DIR for a switch that is no file) to a place that"
+            " this user can write to."
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ControlError(
             f"{path} must be a directory of this user's with mode 0700, because the control socket is in it. "
-            "Remove it, or set XDG_RUNTIME_DIR."
+            "Remove it, or set STAGEDOOR_SWITCH (XDG_RUNTIME_DIR for a switch that is no file)."
         )
     return path
+
+
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path)) > PATH_CAP
+
+
+def _too_long(where: str) -> tuple[str, str]:
+    problem = f"is too long: a Unix socket {where} would have a path of more than {PATH_CAP} bytes"
+    return problem, "Choose a shorter one."
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -145,7 +193,8 @@ class ControlConnection:
         self.received = "off"
         try:
             self._socket.settimeout(timeout)
-            self._socket.connect(str(path))
+            with within_reach(path) as address:
+                self._socket.connect(address)
             credentials = peer_credentials(self._socket)
             if credentials is not None and credentials[1] not in (os.geteuid(), 0):
                 raise ControlError(f"The process behind {path} belongs to another user, so nothing is said to it.")

@@ -7,13 +7,14 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from .allowlist import Allowlist
 from .bind import Bind, parse_bind
 from .break_on import BreakOn, parse_break_on
 from .clientaddr import FORWARDED_CHOICES
-from .control import socket_path
+from .control import path_beside, socket_path
 from .errors import ConfigurationError
 from .gatekeeper_config import GatekeeperConfig
 from .switches import EnvironmentSwitch, FileSwitch, default_path, switch_from
@@ -89,18 +90,28 @@ class Settings:
             break_on=parse_break_on(*source.choose("break_on", break_on, "")),
         )
 
+    @property
+    def control_path(self) -> Path:
+        """Where the control socket is: beside a file switch, else in the runtime directory.
+
+        :raises ConfigurationError: if it can't be there.
+        """
+        if isinstance(self.switch, FileSwitch):
+            return path_beside(self.switch.path)
+        return socket_path(default_path().parent, str(self.bind), self.switch.name)
+
     def gatekeeper_config(self) -> GatekeeperConfig:
         """What a gatekeeper for these settings is started with; the window is still to be filled in."""
-        switch, bind = self.switch, str(self.bind)
+        switch = self.switch
         return GatekeeperConfig(
-            bind=bind,
+            bind=str(self.bind),
             # Sorted, because processes to which they were given as a set have them in orders of their own.
             allow=tuple(sorted(self.allow)),
             require_token=self.require_token,
             max_window=self.max_window.total_seconds(),
             switch=switch.name,
             switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
-            control=str(socket_path(default_path().parent, bind, switch.name)),
+            control=str(self.control_path),
             window={},
             shared_token=not isinstance(switch, EnvironmentSwitch) or switch.token_given,
         )

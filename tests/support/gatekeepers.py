@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stagedoor.control import ControlConnection, socket_path
+from stagedoor.control import ControlConnection, path_beside
 from stagedoor.ide import Ide
 from support import application
 from support.servers import ALLOWED, ServerProcess, is_listening
@@ -39,7 +39,7 @@ class GatedServer(ServerProcess):
 
     @property
     def control_path(self) -> Path:
-        return socket_path(self.runtime / "stagedoor", f"{self.debug_host}:{self.debug_port}", self.switch.name)
+        return path_beside(self.switch.path)
 
     def status(self) -> dict[str, Any]:
         """What the gatekeeper tells of itself."""

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from stagedoor.control import within_reach
+
 #: Connections that the kernel holds until they are accepted; of more the client would hear nothing for a second.
 _BACKLOG = 1024
 #: Seconds between two attempts to accept while this process is out of descriptors.
@@ -52,7 +54,8 @@ class Listener:
         listener = socket.socket(socket.AF_UNIX)
         umask = os.umask(0o177)
         try:
-            return cls(_listening(listener, str(path)), path)
+            with within_reach(path) as address:
+                return cls(_listening(listener, address), path)
         except BaseException:
             listener.close()
             raise
@@ -118,7 +121,7 @@ def _remove_leftover(path: Path) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
         raise OSError(errno.EEXIST, f"{path} is there already, and is no socket of this user's")
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
+    with socket.socket(socket.AF_UNIX) as probe, within_reach(path) as address:
+        if probe.connect_ex(address) == 0:
             raise OSError(errno.EADDRINUSE, f"Another process listens on {path}")
     path.unlink()
