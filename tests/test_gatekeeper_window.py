@@ -323,7 +323,7 @@ def test_it_ends_when_the_window_ends(start: Start) -> None:
     assert "The window has reached its end." in wait_console(session, "end.")
     session.disconnect()
     assert gatekeeper.ended() == "The window has reached its end."
-    assert any(line.startswith("closed: the gatekeeper on 127.0.0.1:") for line in worker.audit())
+    assert any(line.startswith("ended: the gatekeeper on 127.0.0.1:") for line in worker.audit())
 
 
 def test_it_ends_when_the_switch_is_closed(start: Start, tmp_path: Path) -> None:

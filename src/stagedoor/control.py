@@ -32,6 +32,7 @@ import select
 import socket
 import stat
 import struct
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -119,6 +120,8 @@ def private_directory(path: Path) -> Path:
     try:
         with suppress(FileExistsError):
             path.mkdir(mode=0o700, parents=True)
+        if sys.platform == "win32":  # there the file system's own rules hold, as for the switch
+            return path
         found = path.lstat()
     except OSError as error:
         raise ControlError(

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from .window import Window, is_name, is_token, parse_time
+from .window import Window, is_name, is_token, parse_time, window_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,7 @@ class GatekeeperConfig:
 
     def window_id(self, window: Window) -> str:
         """Tells windows apart without giving the token away."""
-        identity = window.token if self.shared_token else f"{window.expires_at.isoformat()} {window.opened_by}"
-        return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return window_id(window, by_token=self.shared_token)
 
 
 def dump_window(window: Window) -> dict[str, str]:

@@ -13,6 +13,7 @@ from .audit import Audit
 from .break_on import BreakOn
 from .clientaddr import client_address
 from .debuggers.base import Debugger
+from .identity import identify
 from .serving import VISITOR, serve, served
 from .settings import Settings
 from .switches.base import Switch
@@ -97,7 +98,8 @@ class StageDoor:
         self._monotonic = clock.monotonic
         self._audit = Audit(clock.monotonic)
         self._allow = self.settings.allow
-        self._watch = WindowWatch(self.settings.switch, self._audit, clock)
+        register = self.settings.register(identify(app))
+        self._watch = WindowWatch(self.settings.switch, self._audit, clock, register)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
         self._visits = Visits(self._debugger, self._audit, self.settings.break_on)
         self._is_allowed = self._allow.is_allowed

@@ -14,12 +14,14 @@ from .allowlist import Allowlist
 from .bind import Bind, parse_bind
 from .break_on import BreakOn, parse_break_on
 from .clientaddr import FORWARDED_CHOICES
-from .control import path_beside, socket_path
+from .control import folder_beside, path_beside, socket_path
 from .errors import ConfigurationError
 from .gatekeeper_config import GatekeeperConfig
-from .switches import EnvironmentSwitch, FileSwitch, default_path, switch_from
+from .identity import Application
+from .register import Register
+from .switches import EnvironmentSwitch, FileSwitch, MemorySwitch, default_path, switch_from
 from .switches.base import Switch
-from .window import SYSTEM_CLOCK, Clock, parse_duration
+from .window import SYSTEM_CLOCK, Clock, Window, parse_duration, window_id
 
 DEFAULT_BIND = "127.0.0.1:5678"
 DEFAULT_MAX_WINDOW = timedelta(hours=8)
@@ -100,6 +102,37 @@ class Settings:
             return path_beside(self.switch.path)
         return socket_path(default_path().parent, str(self.bind), self.switch.name)
 
+    @property
+    def shared_token(self) -> bool:
+        """Whether every process of the application knows the window by the same token."""
+        return not isinstance(self.switch, EnvironmentSwitch) or self.switch.token_given
+
+    def window_id(self, window: Window) -> str:
+        """Tells windows apart without giving their tokens away, in every process with these settings alike."""
+        return window_id(window, by_token=self.shared_token)
+
+    def register_folder(self, application: Application | None = None) -> Path | None:
+        """Where it is kept which application has a window and which workers have seen it; ``None`` if nowhere, because
+        the window is one process's own.
+
+        :param application: asked for by this one. Those that share a file share its windows, and of other switches each
+            has its own.
+        """
+        if isinstance(self.switch, FileSwitch):
+            return folder_beside(self.switch.path)
+        if isinstance(self.switch, MemorySwitch) or application is None:
+            return None
+        path = self.control_path
+        return path.with_name(f"{path.name}-{application.key}.d")
+
+    def register(self, application: Application) -> Register | None:
+        """The register of this application's windows."""
+        folder = self.register_folder(application)
+        if folder is None:
+            return None
+        is_file = isinstance(self.switch, FileSwitch)
+        return Register(folder, application, self.switch.name, self.window_id, decides=is_file)
+
     def gatekeeper_config(self) -> GatekeeperConfig:
         """What a gatekeeper for these settings is started with; the window is still to be filled in."""
         switch = self.switch
@@ -113,7 +146,7 @@ class Settings:
             switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
             control=str(self.control_path),
             window={},
-            shared_token=not isinstance(switch, EnvironmentSwitch) or switch.token_given,
+            shared_token=self.shared_token,
         )
 
 

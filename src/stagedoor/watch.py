@@ -9,6 +9,7 @@ from typing import Any
 from . import forking
 from .audit import Audit
 from .errors import SwitchError
+from .register import Register
 from .switches.base import Switch
 from .window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
 
@@ -34,9 +35,13 @@ class WindowWatch:
     :param switch: where the window is read from.
     :param audit: where what happens to the window is recorded.
     :param clock: the clock seam.
+    :param register: what all processes of all applications with this switch know of the window; ``None`` where this is
+        the only one.
     """
 
-    def __init__(self, switch: Switch, audit: Audit, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, switch: Switch, audit: Audit, clock: Clock = SYSTEM_CLOCK, register: Register | None = None
+    ) -> None:
         self.switch = switch
         #: Until then (monotonic seconds) the window is known to be closed; 0.0 while one is open.
         self.closed_until = 0.0
@@ -46,6 +51,8 @@ class WindowWatch:
         self.window: Window | None = None
         self._audit = audit
         self._clock = clock
+        self._register = register
+        self._refused: str | None = None
         self._lock = threading.Lock()
         self._next_look = 0.0
         #: Whether this process has looked at all; one that was forked has not.
@@ -120,7 +127,7 @@ class WindowWatch:
             deadline = None
         if deadline is not None and deadline.remaining() <= 0:
             deadline = None
-        self._record_change(before, deadline)
+        deadline = self._record_change(before, deadline)
         self._deadline = deadline
         if deadline is None:
             self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
@@ -160,23 +167,52 @@ class WindowWatch:
             self._trouble = trouble
             self._audit.record("untrusted", trouble, level=logging.WARNING, switch=self.switch.name)
 
-    def _record_change(self, before: Deadline | None, after: Deadline | None) -> None:
+    def _record_change(self, before: Deadline | None, after: Deadline | None) -> Deadline | None:
+        """Record what happened to the window, unless another process has. Returns ``after``, or ``None`` if that is
+        another application's window.
+        """
         old = before.window if before is not None else None
         new = after.window if after is not None else None
         if old is not None and (new is None or new.token != old.token):
             over = before is not None and before.remaining() <= 0
-            event, how = ("expired", "reached its end") if over else ("closed", "was closed")
-            self._audit.record(event, f"the window opened by {old.opened_by} {how}", **_fields(old))
-        if new is not None and (old is None or new.token != old.token):
+            self._record_end(old, over)
+        if new is None:
+            self._refused = None
+        elif old is None or new.token != old.token:
+            event = self._enter(new)
+            if self._refused is not None:
+                return None
+            self._record_begin(event, new)
+        elif new.expires_at != old.expires_at:
+            self._record_begin("extended" if self._register is None or self._register.moved(new) else None, new)
+        return after
+
+    def _enter(self, window: Window) -> str | None:
+        """What is to be recorded of a window that this process has not known."""
+        before, self._refused = self._refused, None
+        try:
+            return self._register.enter(window) if self._register is not None else "opened"
+        except SwitchError as error:
+            self._refused = str(error)
+        if self._refused != before:
             self._audit.record(
-                "opened",
-                f"a window until {format_time(new.expires_at)}, opened by {new.opened_by}",
-                level=logging.WARNING,
-                **_fields(new),
+                "refused", self._refused, level=logging.WARNING, reason="application", switch=self.switch.name
             )
-        elif new is not None and old is not None and new.expires_at != old.expires_at:
-            sentence = f"the window opened by {new.opened_by} now ends at {format_time(new.expires_at)}"
-            self._audit.record("extended", sentence, level=logging.WARNING, **_fields(new))
+        return None
+
+    def _record_begin(self, event: str | None, window: Window) -> None:
+        end = format_time(window.expires_at)
+        if event == "opened":
+            sentence = f"a window until {end}, opened by {window.opened_by}"
+        else:
+            sentence = f"the window opened by {window.opened_by} now ends at {end}"
+        if event is not None:
+            self._audit.record(event, sentence, level=logging.WARNING, **_fields(window))
+
+    def _record_end(self, window: Window, over: bool) -> None:
+        if self._register is None or self._register.leave(window):
+            event, how = ("expired", "reached its end") if over else ("closed", "was closed")
+            self._audit.record(event, f"the window opened by {window.opened_by} {how}", **_fields(window))
 
 
 def _fields(window: Window) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class Gatekeeper:
         # First of all nobody new comes in, and whoever opens the next window finds the places free.
         self._control.close()
         self._port.close()
-        self._audit.record("closed", f"the gatekeeper on {self._bind} ends: {self._why}")
+        self._audit.record("ended", f"the gatekeeper on {self._bind} ends: {self._why}")
         self._sessions.end(self._why)
         for worker in self._workers.values():
             worker.send({"closed": self._why})
