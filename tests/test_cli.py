@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from stagedoor.switches import FileSwitch
+from stagedoor.switches import FileSwitch, user_name
 from stagedoor.window import parse_time
+from support.waiting import wait_for
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 KEYS = {
@@ -30,6 +31,9 @@ KEYS = {
     "switch",
     "bind",
     "allow",
+    "user",
+    "workers_seen",
+    "application",
     "problem",
 }
 
@@ -71,6 +75,11 @@ def document(result: Result) -> dict[str, Any]:
     return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
+def says(result: Result, sentence: str) -> bool:
+    """Whether it stands in the output, wherever lines are broken."""
+    return " ".join(sentence.split()) in " ".join(result.stdout.split())
+
+
 def is_one_line(text: str) -> bool:
     return text.startswith("stagedoor: ") and text.endswith(".\n") and text.count("\n") == 1
 
@@ -88,6 +97,7 @@ class TestOpen:
         assert window is not None
         assert window.expires_at - window.opened_at == timedelta(minutes=30)
         assert window.token in result.stdout
+        assert says(result, "no worker: none has served a request since")
         assert str(switch.path) in result.stdout
         assert fits_a_terminal(result.stdout)
 
@@ -130,6 +140,7 @@ class TestOpen:
         assert opened["bind"] == "127.0.0.1:5678"
         assert opened["allow"] == ["127.0.0.2", "::1"]
         assert opened["problem"] is None
+        assert (opened["user"], opened["workers_seen"], opened["application"]) == (user_name(), 0, None)
 
     def test_takes_the_switch_from_the_option_first(self, stagedoor: Stagedoor, tmp_path: Path) -> None:
         path = tmp_path / "other" / "window.json"
@@ -177,12 +188,34 @@ class TestClose:
     def test_closes_the_window(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         stagedoor("open", "--for", "30m")
         result = stagedoor("close")
-        assert (result.returncode, result.stdout, result.stderr) == (0, "The window is closed.\n", "")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert says(
+            result, f"The window is closed: that of the file switch {switch.path}, for applications that run as"
+        )
         assert switch.read() is None
 
-    def test_is_content_when_none_is_open(self, stagedoor: Stagedoor) -> None:
+    def test_says_which_switch_it_means_where_none_was_open_and_does_not_call_it_done(
+        self, stagedoor: Stagedoor, switch: FileSwitch
+    ) -> None:
         result = stagedoor("close")
-        assert (result.returncode, result.stdout) == (0, "No window was open.\n")
+        assert (result.returncode, result.stderr) == (1, "")
+        assert says(result, f"No window was open: the file switch {switch.path} holds none.")
+        assert says(result, f"This command runs as {user_name()}.")
+
+    def test_of_a_window_that_is_over_closes_nothing(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        switch.open(timedelta(milliseconds=1), opened_by="alice")
+        wait_for(lambda: switch.read() is None, "the window's end")
+        assert stagedoor("close").returncode == 1
+        assert not switch.path.exists()
+
+    def test_names_the_windows_that_lie_elsewhere(
+        self, stagedoor: Stagedoor, tmp_path: Path, switch: FileSwitch
+    ) -> None:
+        other = FileSwitch(tmp_path / f"stagedoor-{os.geteuid()}" / "window.json", max_window=timedelta(hours=8))
+        other.open(timedelta(minutes=5), opened_by="alice")
+        result = stagedoor("close", TMPDIR=str(tmp_path))
+        assert result.returncode == 1
+        assert says(result, f"{other.path}, of {user_name()}")
 
     def test_works_whatever_else_is_wrong(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         stagedoor("open", "--for", "30m")
@@ -193,7 +226,9 @@ class TestClose:
     def test_removes_a_file_that_is_no_window(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         switch.path.parent.mkdir(mode=0o700)
         switch.path.write_text("{ half a wind")
-        assert stagedoor("close").returncode == 0
+        result = stagedoor("close")
+        assert result.returncode == 0
+        assert says(result, "what could not be trusted is removed")
         assert not switch.path.exists()
 
     def test_refuses_where_the_environment_is_the_switch(self, stagedoor: Stagedoor) -> None:
@@ -218,6 +253,7 @@ class TestStatus:
         result = stagedoor("status")
         assert (result.returncode, result.stderr) == (1, "")
         assert "No window is open." in result.stdout
+        assert says(result, f"This command runs as {user_name()}.")
         assert str(switch.path) in result.stdout
         result = stagedoor("status", "--json")
         assert result.returncode == 1
@@ -226,6 +262,7 @@ class TestStatus:
             "switch": f"file:{switch.path}",
             "bind": "127.0.0.1:5678",
             "allow": [],
+            "user": user_name(),
             "gatekeeper": None,
         }
 

@@ -21,10 +21,10 @@ from .console import complain, print_item, print_paragraph, printable
 from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
 from .port_check import check_port
-from .report import print_window, user, window_document
+from .report import print_window, user, where_else, window_document
 from .settings import Settings
 from .status import print_status, status_document, watch_status
-from .switches import MemorySwitch, Switch, switch_from
+from .switches import MemorySwitch, Switch, switch_from, user_name
 from .window import format_time, new_window, parse_duration
 
 _Arguments = argparse.Namespace
@@ -61,6 +61,9 @@ def _run(argv: Sequence[str] | None) -> int:
         name = f"--{error.name}" if error.name in _OPTIONS else error.name
         complain(str(ConfigurationError(name, error.value, error.problem, error.remedy)))
         return 2
+    except SwitchError as error:
+        complain(error.for_a_command)
+        return 1
     except StagedoorError as error:
         complain(str(error))
         return 1
@@ -101,9 +104,20 @@ def _open(arguments: _Arguments) -> int:
 
 def _close(arguments: _Arguments) -> int:
     # Whatever window is there, and whatever else is misconfigured: closing must always work.
-    was_open = _reachable(switch_from(arguments.switch, max_window=timedelta.max)).close()
-    print("The window is closed." if was_open else "No window was open.")
-    return 0
+    switch = _reachable(switch_from(arguments.switch, max_window=timedelta.max))
+    is_trusted = True
+    try:
+        switch.read()
+    except SwitchError:
+        is_trusted = False
+    if switch.close():
+        print_paragraph(f"The window is closed: that of {switch.name}, for applications that run as {user_name()}.")
+        return 0
+    if not is_trusted:
+        print_paragraph(f"No window was open, and what could not be trusted is removed: {switch.name}.")
+        return 0
+    print_paragraph(f"No window was open: {switch.name} holds none. {where_else(switch)}")
+    return 1
 
 
 def _status(arguments: _Arguments) -> int:
@@ -115,7 +129,7 @@ def _status(arguments: _Arguments) -> int:
     except SwitchError as error:
         if not arguments.json:
             raise
-        _print_json(status_document(settings, None, str(error)))
+        _print_json(status_document(settings, None, error.for_a_command))
         return 1
     if arguments.json:
         _print_json(status_document(settings, window))

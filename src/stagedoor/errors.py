@@ -33,13 +33,20 @@ class SwitchError(StagedoorError):
     :param switch: which switch, as a person would name it, such as ``"the file switch /run/.../window.json"``.
     :param problem: what is wrong with it, as the end of the sentence "SWITCH ...".
     :param remedy: what to do, a whole sentence.
+    :param as_owner: what to do instead where it is a command that was refused, because the switch is another user's.
     """
 
-    def __init__(self, switch: str, problem: str, remedy: str = "") -> None:
+    def __init__(self, switch: str, problem: str, remedy: str = "", *, as_owner: str = "") -> None:
         self.switch = switch
+        self.as_owner = as_owner
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{switch} {problem}." + (f" {remedy}" if remedy else ""))
+
+    @property
+    def for_a_command(self) -> str:
+        """The same as it helps whoever runs a command; the application's log has another remedy."""
+        return f"{self.switch} {self.problem}. {self.as_owner}" if self.as_owner else str(self)
 
 
 class WindowRefused(StagedoorError):

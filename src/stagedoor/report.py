@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from .console import print_row
+from .register import holder, seen_by
 from .settings import Settings
-from .switches import EnvironmentSwitch, FileSwitch, Switch
+from .switches import EnvironmentSwitch, FileSwitch, Switch, user_name, windows_elsewhere
 from .window import Window, format_duration, format_time
 
 
@@ -26,6 +27,10 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
     ``switch``               as ``--switch`` takes it, or ``environment``
     ``bind``                 ``address:port``
     ``allow``                a list of texts; empty if only the application knows
+    ``user``                 whose switch this is: the command's own user, for people
+    ``workers_seen``         how many of the application's workers have seen the window, those that have ended since
+                             included; null where that is not kept
+    ``application``          which application has the window, for people; null before one has met it
     ``problem``              a sentence if the switch can't be trusted, else null
     ======================== ===========================================================================
 
@@ -42,6 +47,9 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
         "switch": _spelled(settings.switch),
         "bind": str(settings.bind),
         "allow": list(settings.allow),
+        "user": user_name(),
+        "workers_seen": _workers_seen(settings, window),
+        "application": _application(settings, window),
         "problem": problem,
     }
 
@@ -54,11 +62,29 @@ def print_window(settings: Settings, window: Window | None) -> None:
         print_row("until", f"{format_time(window.expires_at)}, {left} from now")
         print_row("opened by", window.opened_by)
         print_row("token", _known_token(switch, window) or "one that nobody knows, for want of STAGEDOOR_TOKEN")
+        if (application := _application(settings, window)) is not None:
+            print_row("application", application)
+        if (seen := _workers_seen(settings, window)) is not None:
+            print_row("seen by", _seen(seen))
     print_row("switch", _spelled(switch).removeprefix("file:"))
     if isinstance(switch, FileSwitch):
-        print_row("", f"for an application that runs as {user()}, with this switch")
+        print_row("", f"for an application that runs as {user_name()}, with this switch")
     print_row("debug port", str(settings.bind))
     print_row("allowed", str(settings.allow) if settings.allow else "the application knows; STAGEDOOR_ALLOW is not set")
+
+
+def where_else(switch: Switch) -> str:
+    """What to look at where nothing was open, one or more sentences; empty if there is nothing to be said."""
+    if not isinstance(switch, FileSwitch):
+        return ""
+    said = (
+        f"This command runs as {user_name()}. An application that runs as another user, or with another STAGEDOOR_SWITCH"
+        " or XDG_RUNTIME_DIR, has another switch."
+    )
+    if found := windows_elsewhere(switch.path):
+        listed = ", ".join(f"{path}, of {owner}" for path, owner in found[:5])
+        said += f" There is a file of one at {listed}: give it as STAGEDOOR_SWITCH, as that user."
+    return said
 
 
 def user() -> str:
@@ -67,6 +93,25 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on: a container's user that has no name
         return f"uid {os.getuid()}"
+
+
+def _seen(workers: int) -> str:
+    if workers:
+        return f"{workers} worker{'s' if workers > 1 else ''}"
+    return (
+        "no worker: none has served a request since. If one has, the application reads another switch: compare the user,"
+        " STAGEDOOR_SWITCH, XDG_RUNTIME_DIR, and whether its /tmp is a private one"
+    )
+
+
+def _workers_seen(settings: Settings, window: Window | None) -> int | None:
+    folder = settings.register_folder()
+    return seen_by(folder, settings.window_id(window)) if window is not None and folder is not None else None
+
+
+def _application(settings: Settings, window: Window | None) -> str | None:
+    folder = settings.register_folder()
+    return holder(folder, settings.window_id(window)) if window is not None and folder is not None else None
 
 
 def _known_token(switch: Switch, window: Window | None) -> str | None:

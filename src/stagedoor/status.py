@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .console import print_row
+from .console import print_paragraph, print_row
 from .control import ControlConnection, ControlError
-from .errors import StagedoorError
-from .report import print_window, window_document
+from .errors import SwitchError
+from .report import print_window, where_else, window_document
 from .settings import Settings
 from .window import Window
 
@@ -60,6 +60,9 @@ def print_status(settings: Settings, window: Window | None) -> None:
     status = gatekeeper_status(settings)
     print("No window is open.\n" if window is None else "A window is open.\n")
     print_window(settings, window)
+    if window is None and (hint := where_else(settings.switch)):
+        print()
+        print_paragraph(hint)
     if status is None:
         if window is not None:
             print_row("gatekeeper", "not running: the next matching request starts it")
@@ -82,8 +85,9 @@ def watch_status(settings: Settings, *, as_json: bool = False) -> int:
         while True:
             try:
                 window = settings.switch.read()
-            except StagedoorError as error:
-                print(json.dumps(status_document(settings, None, str(error))) if as_json else error)
+            except SwitchError as error:
+                problem = error.for_a_command
+                print(json.dumps(status_document(settings, None, problem)) if as_json else problem)
                 return 1
             if as_json:
                 print(json.dumps(status_document(settings, window)), flush=True)

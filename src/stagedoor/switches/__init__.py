@@ -11,10 +11,20 @@ from stagedoor.window import SYSTEM_CLOCK, Clock
 
 from .base import Switch
 from .environment import EnvironmentSwitch
-from .file import FileSwitch, checked_path, default_path
+from .file import FileSwitch, checked_path, default_path, windows_elsewhere
 from .memory import MemorySwitch
+from .private_file import user_name
 
-__all__ = ["EnvironmentSwitch", "FileSwitch", "MemorySwitch", "Switch", "default_path", "switch_from"]
+__all__ = [
+    "EnvironmentSwitch",
+    "FileSwitch",
+    "MemorySwitch",
+    "Switch",
+    "default_path",
+    "switch_from",
+    "user_name",
+    "windows_elsewhere",
+]
 
 _REMEDY = 'Give an absolute path, "file:" and an absolute path, "memory", or a switch.'
 

@@ -13,10 +13,13 @@ The file, at most 64 KiB of UTF-8, holds one object with exactly these keys::
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +37,7 @@ from stagedoor.window import (
 )
 
 from .base import Switch
-from .private_file import PrivateFile
+from .private_file import PrivateFile, user_name
 
 _SIZE_LIMIT = 64 * 1024
 _VERSION = 1
@@ -144,6 +147,24 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     if sys.platform != "win32":  # there the temporary directory is the user's own already
         own = f"stagedoor-{os.geteuid()}"
     return Path(os.path.abspath(temporary), own, "window.json")
+
+
+def windows_elsewhere(but: Path) -> list[tuple[Path, str]]:
+    """Files at the default places of users of this machine, and whose they are, as far as this user may look.
+
+    :param but: the one that is known.
+    """
+    found: list[tuple[Path, str]] = []
+    if sys.platform != "win32":
+        temporary = {"/tmp", str(default_path({**os.environ, "XDG_RUNTIME_DIR": ""}).parent.parent)}
+        patterns = ["/run/user/*/stagedoor", *(f"{glob.escape(folder)}/stagedoor-*" for folder in sorted(temporary))]
+        for folder in [each for pattern in patterns for each in glob.glob(pattern)]:
+            path = Path(folder, "window.json")
+            with suppress(OSError):
+                status = path.lstat()
+                if path != but and stat.S_ISREG(status.st_mode):
+                    found.append((path, user_name(status.st_uid)))
+    return found
 
 
 def checked_path(path: str | os.PathLike[str], name: str) -> Path:

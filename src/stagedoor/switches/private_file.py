@@ -7,6 +7,7 @@ never on a path that could name something else a moment later.
 from __future__ import annotations
 
 import functools
+import getpass
 import os
 import secrets
 import stat
@@ -58,7 +59,7 @@ class PrivateFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SwitchError(self.called, f"can't be read: {error.strerror}", "Check its path.") from error
+            raise self._unreadable(error) from error
         if len(content) > limit:
             raise SwitchError(self.called, f"is longer than {limit} bytes", "Remove it.")
         return content
@@ -153,6 +154,25 @@ class PrivateFile:
         finally:
             os.close(descriptor)
 
+    def _unreadable(self, error: OSError) -> SwitchError:
+        problem = f"can't be read: {error.strerror}"
+        if isinstance(error, PermissionError) and sys.platform != "win32":
+            for folder in self.path.parents:
+                with suppress(OSError):  # Of a folder that can't be looked into, the one around it can.
+                    owner = folder.stat().st_uid
+                    if owner != os.geteuid():
+                        problem += f": {folder} belongs to {user_name(owner)}, while this process runs as {user_name()}"
+                    return SwitchError(self.called, problem, "Check its path.", as_owner=self._as(owner))
+        return SwitchError(self.called, problem, "Check its path.")
+
+    def _as(self, owner: int) -> str:
+        """What to do where a command has met a switch of another user's than its own."""
+        if sys.platform == "win32" or owner in (os.geteuid(), 0):
+            return ""
+        name = user_name(owner).partition(" ")[0]
+        name = f"'#{owner}'" if name == "uid" else name
+        return f"Run the command as the application's user: sudo -u {name} STAGEDOOR_SWITCH={self.path} stagedoor ..."
+
     def _check_directory(self, status: os.stat_result) -> None:
         if sys.platform == "win32":
             return
@@ -160,9 +180,10 @@ class PrivateFile:
         if status.st_uid not in (os.geteuid(), 0):
             raise SwitchError(
                 self.called,
-                f"is in a directory that belongs to {_user(status.st_uid)}, who could replace it, while this "
-                f"process runs as {_user(os.geteuid())}",
+                f"is in a directory that belongs to {user_name(status.st_uid)}, who could replace it, while this "
+                f"process runs as {user_name()}",
                 remedy,
+                as_owner=self._as(status.st_uid),
             )
         if status.st_mode & 0o022:
             mode = stat.S_IMODE(status.st_mode)
@@ -175,9 +196,10 @@ class PrivateFile:
         if sys.platform != "win32" and status.st_uid != os.geteuid():
             raise SwitchError(
                 self.called,
-                f"belongs to {_user(status.st_uid)}, while this process runs as {_user(os.geteuid())}",
+                f"belongs to {user_name(status.st_uid)}, while this process runs as {user_name()}",
                 "Remove it, and open the window as the user that the application runs as: "
                 f"sudo -u USER STAGEDOOR_SWITCH={self.path} stagedoor open --for 30m.",
+                as_owner=self._as(status.st_uid),
             )
         if sys.platform != "win32" and status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
@@ -195,10 +217,18 @@ class PrivateFile:
             )
 
 
-@functools.cache  # a directory service may be slow, and reading is done again and again
-def _user(uid: int) -> str:
+def user_name(uid: int | None = None) -> str:
+    """A user for people: ``www-data (uid 33)``.
+
+    :param uid: by default this process's effective user, whatever its environment says.
+    """
     if sys.platform == "win32":
-        return f"uid {uid}"
+        return getpass.getuser()
+    return _named(os.geteuid() if uid is None else uid)
+
+
+@functools.cache  # a directory service may be slow, and reading is done again and again
+def _named(uid: int) -> str:
     import pwd  # here, because Windows has none
 
     try:
