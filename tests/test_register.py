@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ from conftest import ServeGated
 from stagedoor.errors import SwitchError
 from stagedoor.identity import Application
 from stagedoor.register import Register, holder, seen_by
-from stagedoor.window import Window, new_window, window_id
-from support.servers import ALLOWED
+from stagedoor.window import Window, format_time, new_window, window_id
+from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
 
 SHOP, BLOG = Application("1" * 16, "the shop"), Application("2" * 16, "the blog")
@@ -62,6 +62,18 @@ def test_several_workers_record_each_thing_once(folder: Path) -> None:
     assert register(folder).enter(earlier) == "extended", "a worker that comes when nobody else has noticed"
     assert not any(worker.moved(earlier) for worker in workers)
     assert [worker.leave(earlier) for worker in workers].count(True) == 1
+
+
+def test_a_window_that_is_no_longer_believed_is_not_free_for_another_application(folder: Path) -> None:
+    window = a_window()
+    workers = [register(folder) for _ in range(4)]
+    for worker in workers:
+        worker.enter(window)
+    assert [worker.leave(window, is_over=False) for worker in workers].count(True) == 1
+    with pytest.raises(SwitchError, match="the shop"):
+        register(folder, BLOG).enter(window)
+    assert register(folder).leave(window)
+    assert not folder.exists()
 
 
 def test_nothing_is_left(folder: Path) -> None:
@@ -177,6 +189,19 @@ def test_a_window_of_eight_workers_is_in_the_log_once(serve_gated: ServeGated) -
     server.wait_until_no_thread()
     assert [recorded(event) for event in ("opened", "extended", "closed", "expired")] == [1, 1, 1, 0]
     assert not list(folder.glob(f"{window_id(window)}.*"))
+
+
+def test_a_window_of_the_environment_is_in_the_log_once_too(serve_gated: ServeGated) -> None:
+    until = format_time(datetime.now(UTC) + timedelta(seconds=6))
+    server = serve_gated("gunicorn", "workers=4 threads=2", STAGEDOOR_UNTIL=until, STAGEDOOR_SWITCH="")
+    wait_for(lambda: len({server.get("/pid", OTHER).body for _ in range(8)}) == 4, "each worker to serve somebody")
+    wait_for(
+        lambda: server.get("/pid", OTHER) and "stagedoor.audit expired: " in server.log, "the window's end in the log"
+    )
+    for _ in range(8):
+        server.get("/pid", OTHER)
+    assert [server.log.count(f"stagedoor.audit {event}: ") for event in ("opened", "expired")] == [1, 1]
+    assert not list((server.runtime / "stagedoor").glob("*.d")), "nothing is left"
 
 
 def test_the_second_application_of_a_user_stays_closed_and_says_who_has_the_window(

@@ -8,6 +8,7 @@ do so. Nobody waits, and nothing stays held by whoever dies.
 ``WINDOW.application``    the application that has the window: the first that has met it
 ``WINDOW.until.TIME``     an end that the window was given later, once that was recorded
 ``WINDOW.seen.PID``       a worker that has seen the window
+``WINDOW.doubt``          the application no longer believes the window, because a clock was set, and has recorded so
 ========================= ===========================================================================
 
 ``WINDOW`` is a digest of the window's token.
@@ -29,7 +30,7 @@ from .errors import SwitchError
 from .identity import Application
 from .window import Window, parse_time
 
-_HOLDER, _END, _SEEN, _NEW = "application", "until", "seen", "new"
+_HOLDER, _END, _SEEN, _DOUBT, _NEW = "application", "until", "seen", "doubt", "new"
 _TROUBLE = (OSError, ControlError, ValueError, KeyError, TypeError)
 
 
@@ -92,11 +93,18 @@ class Register:
         except _TROUBLE:
             return True
 
-    def leave(self, window: Window) -> bool:
-        """A window has ended; returns whether that is for this process to record."""
+    def leave(self, window: Window, *, is_over: bool = True) -> bool:
+        """A window has ended for this process; returns whether that is for it to record.
+
+        :param is_over: the window itself is over. Else this application has it still, though it believes it no longer:
+            nobody else may take it up.
+        """
         try:
+            if not is_over:
+                self._mark(window, _DOUBT).touch(0o600, exist_ok=False)
+                return True
             self._mark(window, _HOLDER).unlink()
-        except FileNotFoundError:
+        except (FileExistsError, FileNotFoundError):
             return False
         except OSError:
             return True
@@ -151,7 +159,9 @@ class Register:
         with suppress(OSError):
             for path in list(self._folder.iterdir()):
                 identity, _, kind = path.name.partition(".")
-                if kind.partition(".")[0] not in (_HOLDER, _END, _SEEN, _NEW) or identity == self._window_id(window):
+                if kind.partition(".")[0] not in (_HOLDER, _END, _SEEN, _DOUBT, _NEW) or identity == self._window_id(
+                    window
+                ):
                     continue
                 try:
                     until = parse_time(_read(self._folder / f"{identity}.{_HOLDER}")["until"])

@@ -122,12 +122,13 @@ class WindowWatch:
             deadline = Deadline(window, self._clock)
         # Also of a window that just went away: the switch may have found it over because the clock was set.
         judged = deadline or before
-        if judged is not None and (reason := self._distrust(judged)):
+        reason = self._distrust(judged) if judged is not None else None
+        if reason is not None:
             self._untrusted(reason)
             deadline = None
         if deadline is not None and deadline.remaining() <= 0:
             deadline = None
-        deadline = self._record_change(before, deadline)
+        deadline = self._record_change(before, deadline, is_believed=reason is None)
         self._deadline = deadline
         if deadline is None:
             self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
@@ -167,7 +168,7 @@ class WindowWatch:
             self._trouble = trouble
             self._audit.record("untrusted", trouble, level=logging.WARNING, switch=self.switch.name)
 
-    def _record_change(self, before: Deadline | None, after: Deadline | None) -> Deadline | None:
+    def _record_change(self, before: Deadline | None, after: Deadline | None, *, is_believed: bool) -> Deadline | None:
         """Record what happened to the window, unless another process has. Returns ``after``, or ``None`` if that is
         another application's window.
         """
@@ -175,7 +176,7 @@ class WindowWatch:
         new = after.window if after is not None else None
         if old is not None and (new is None or new.token != old.token):
             over = before is not None and before.remaining() <= 0
-            self._record_end(old, over)
+            self._record_end(old, over, is_believed=is_believed)
         if new is None:
             self._refused = None
         elif old is None or new.token != old.token:
@@ -192,8 +193,8 @@ class WindowWatch:
         before, self._refused = self._refused, None
         try:
             return self._register.enter(window) if self._register is not None else "opened"
-        except SwitchError as error:
-            self._refused = str(error)
+        except Exception as error:  # Fail closed, whatever it is.
+            self._refused = str(error) if isinstance(error, SwitchError) else f"{type(error).__name__}: {error}."
         if self._refused != before:
             self._audit.record(
                 "refused", self._refused, level=logging.WARNING, reason="application", switch=self.switch.name
@@ -209,8 +210,8 @@ class WindowWatch:
         if event is not None:
             self._audit.record(event, sentence, level=logging.WARNING, **_fields(window))
 
-    def _record_end(self, window: Window, over: bool) -> None:
-        if self._register is None or self._register.leave(window):
+    def _record_end(self, window: Window, over: bool, *, is_believed: bool) -> None:
+        if self._register is None or self._register.leave(window, is_over=is_believed):
             event, how = ("expired", "reached its end") if over else ("closed", "was closed")
             self._audit.record(event, f"the window opened by {window.opened_by} {how}", **_fields(window))
 
