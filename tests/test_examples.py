@@ -146,7 +146,7 @@ def test_stagedoor_accepts_the_environment_and_keeps_everything_in_the_runtime_d
     assert list(settings.allow) == ["203.0.113.7"]
     assert settings.bind.is_local
     assert settings.switch.name.endswith("/run/shop/window.json")
-    assert environ["XDG_RUNTIME_DIR"] == "/run/shop"
+    assert settings.gatekeeper_config().control.startswith("/run/shop/")
 
 
 def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
