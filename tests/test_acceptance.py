@@ -443,12 +443,26 @@ def test_the_last_thread_of_a_worker_is_left_for_the_others(serve_gated: ServeGa
     ide = server.ready("view")
     paused = [server.start_get("/view?mine", ALLOWED) for _ in range(2)]
     stops = [ide.stopped() for _ in paused]
-    one_more = server.get("/view?one-more", ALLOWED)
-    assert "busy" in one_more.headers["Stagedoor"]
+    for _ in range(3):
+        assert "busy" in server.get("/view?one-more", ALLOWED).headers["Stagedoor"]
     undisturbed(server, 8)
+
+    def told(words: str) -> int:
+        return sum(words in line for line in ide.console())
+
+    first, in_all = "GET /view was not paused: 2 matching requests of", "3 matching requests ran on meanwhile"
+    wait_for(lambda: told(first), "the console to say so")
+    stops[0].resume()
+    wait_for(lambda: told(in_all), "the console to say how many there were")
+    assert (told("was not paused"), told("ran on meanwhile")) == (1, 1), "once a pause"
+    assert (server.log.count(f"refused: {first}"), server.log.count(f"refused: {in_all}")) == (1, 1)
+    again = server.start_get("/view?mine", ALLOWED)
+    stops[0] = ide.stopped()
+    assert "busy" in server.get("/view?one-more", ALLOWED).headers["Stagedoor"]
+    wait_for(lambda: told(first) == 2, "the console to say so of the next pause too")
     for stop in stops:
         stop.resume()
-    assert [pending.answer().body for pending in paused] == ["total 7 for mine"] * 2
+    assert [pending.answer().body for pending in (*paused, again)] == ["total 7 for mine"] * 3
 
 
 def test_the_gatekeeper_starts_where_the_server_is_not_python(serve_gated: ServeGated) -> None:

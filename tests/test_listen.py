@@ -427,3 +427,17 @@ def test_green_threads_are_refused(serve_gated: ServeGated, library: str, debugg
     assert answer.body == "total 7 for x"
     assert f"{library} has patched this process" in answer.headers["Stagedoor"]
     assert not server.report()["debugger_loaded"]
+
+
+def test_a_request_that_runs_on_because_all_pauses_are_taken_is_told_in_console_and_log(serve: Serve) -> None:
+    server = serve("waitress", STAGEDOOR_TESTS_OPTIONS="threads=2")
+    client = server.armed("view")
+    paused = server.start_get("/view?mine", ALLOWED)
+    stopped = client.stopped()["threadId"]
+    for _ in range(2):
+        assert server.get("/view?more", ALLOWED).headers["Stagedoor"].split("client=")[1].startswith("busy")
+    client.resume(stopped)
+    for words in ("GET /view was not paused: 1 matching request of worker", "2 matching requests ran on meanwhile"):
+        client.wait_event("output", lambda event, words=words: words in event["output"])
+        assert server.log.count(f"refused: {words}") == 1
+    assert paused.answer().body == "total 7 for mine"

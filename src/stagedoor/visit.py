@@ -93,6 +93,7 @@ class Visit:
         if tracing is None or not tracing.attached:
             return "waiting"
         if tracing.is_full:
+            tracing.run_past(request)
             return _busy("as many requests of this worker are paused as may be")
         self._matching = tracing.begin(
             request, stop_at_entry=directive == "break" or self._visits.stops_at_entry(environ)

@@ -145,8 +145,7 @@ class Membership(Run):
         self._outbox.put(message)
         self.wake()
 
-    def _say(self, sentence: str) -> None:
-        """Write a line to the developer's debug console."""
+    def say(self, sentence: str) -> None:
         self._post({"console": sentence})
 
     def _send_outbox(self, connection: ControlConnection) -> None:
@@ -173,7 +172,7 @@ class Membership(Run):
                 raise
             self.tracing = tracing
             if self.server is not None and self.server.warning is not None:
-                self._say(self.server.warning)
+                self.say(self.server.warning)
         except Exception as error:
             self.failed(error)
         with self._changed:
@@ -209,7 +208,7 @@ class Membership(Run):
         pauses = self.tracing.pauses if self.tracing is not None else []
         server = self.server
         if self.holds_up_the_end:
-            self._say(f"worker {os.getpid()} has to end, so its requests run on.")
+            self.say(f"worker {os.getpid()} has to end, so its requests run on.")
             if self._control is not None:
                 with suppress(OSError):
                     self._send_outbox(self._control)
@@ -232,7 +231,7 @@ class Membership(Run):
             left = limit - (time.monotonic() - pause.since)
             if limit > _PAUSE_WARNING >= left and pause.since not in self._warned:
                 self._warned.add(pause.since)
-                self._say(f"{pause.request} is continued in {max(0, round(left))} s (max_pause).")
+                self.say(f"{pause.request} is continued in {max(0, round(left))} s (max_pause).")
 
     # TracingListener
 
@@ -252,10 +251,4 @@ class Membership(Run):
         super().resumed(pause, seconds)
         self._post({"resumed": {"thread": pause.thread}})
         if seconds > self._max_pause.total_seconds():
-            self._say(f"{pause.request} was continued after {format_duration(self._max_pause)} (max_pause).")
-
-    def not_paused(self, request: str, limit: int) -> None:
-        self._say(
-            f"{request} was not paused: {limit} requests of worker {os.getpid()} are paused already, and one thread has"
-            " to be left for the others."
-        )
+            self.say(f"{pause.request} was continued after {format_duration(self._max_pause)} (max_pause).")

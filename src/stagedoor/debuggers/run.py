@@ -93,6 +93,11 @@ class Run:
     def wake(self) -> None:
         """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
 
+    def say(self, sentence: str) -> None:
+        """Write a line to the developer's debug console."""
+        if self.tracing is not None:
+            self.tracing.say(f"Stagedoor: {sentence}")
+
     @property
     def holds_up_the_end(self) -> bool:
         """Whether a request is paused while the worker has to end, which waits for its requests."""
@@ -176,7 +181,18 @@ class Run:
         self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
 
     def not_paused(self, request: str, limit: int) -> None:
-        self._audit.record("refused", f"{request} was not paused: {limit} requests are paused already", request=request)
+        sentence = (
+            f"{request} was not paused: {_requests(limit)} of worker {os.getpid()} {'is' if limit == 1 else 'are'} paused"
+            " already, and one thread has to be left for the others. Further requests run on as well, until one is"
+            " continued"
+        )
+        self._audit.record("refused", sentence, reason="busy", request=request, limit=limit, pid=os.getpid())
+        self.say(f"{sentence}.")
+
+    def ran_past(self, number: int) -> None:
+        sentence = f"{_requests(number)} ran on meanwhile in worker {os.getpid()}. The next is paused again"
+        self._audit.record("refused", sentence, reason="busy", number=number, pid=os.getpid())
+        self.say(f"{sentence}.")
 
     def resumed(self, pause: Pause, seconds: float) -> None:
         self._audit.record(
@@ -186,3 +202,7 @@ class Run:
             seconds=round(seconds, 3),
             pid=os.getpid(),
         )
+
+
+def _requests(number: int) -> str:
+    return "1 matching request" if number == 1 else f"{number} matching requests"

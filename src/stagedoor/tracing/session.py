@@ -35,6 +35,8 @@ class Tracing:
         self._lock = threading.Lock()
         # Held while a thread takes one of the pauses that may be at the same time.
         self._pausing = threading.Lock()
+        #: How many requests have run on since as many are paused as may be.
+        self._ran_past = 0
         #: What the threads run now.
         self._matching: dict[int, Matching] = {}
         #: What each thread was the last to run, if that is not over: a step of it may be left on the thread.
@@ -234,6 +236,23 @@ class Tracing:
         paused = [each for each in list(self._matching.values()) if each.pause is not None and not each.is_job]
         return len(paused) >= self.pause_limit
 
+    def run_past(self, request: str) -> None:
+        """A matching request runs on, because as many are paused as may be. The listener hears of the first, and when one
+        of the paused requests has run on, of how many there were.
+        """
+        with self._pausing:
+            self._ran_past += 1
+            is_first = self._ran_past == 1
+        if is_first:
+            self._listener.not_paused(request, self.pause_limit or 0)
+
+    def _pause_is_over(self, matching: Matching) -> None:
+        with self._pausing:
+            matching.pause = None
+            number, self._ran_past = self._ran_past, 0
+        if number:
+            self._listener.ran_past(number)
+
     @property
     def requests(self) -> list[tuple[threading.Thread, str]]:
         """The threads that serve matching requests now, and those requests' labels."""
@@ -356,7 +375,7 @@ class Tracing:
                 matching.pause = pause
         if matching.pause is None:
             self._internals.run_thread(thread)
-            self._listener.not_paused(matching.request, self.pause_limit or 0)
+            self.run_past(matching.request)
             return None
         if error is not None:
             matching.shown.append(error)
@@ -369,7 +388,7 @@ class Tracing:
             # pydevd's own trouble, which would come up in the application: the request runs on instead.
             self._internals.run_thread(thread)
         finally:
-            matching.pause = None
+            self._pause_is_over(matching)
             if self._stopped or matching.over:
                 self._internals.run_thread(thread)
                 self._threads.deny()

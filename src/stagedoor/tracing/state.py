@@ -41,7 +41,10 @@ class TracingListener(Protocol):
         """A paused request runs on, after ``seconds``."""
 
     def not_paused(self, request: str, limit: int) -> None:
-        """A request ran on over a breakpoint, because ``limit`` others are paused already."""
+        """A request runs on, and so do those that follow it, because ``limit`` others are paused already."""
+
+    def ran_past(self, number: int) -> None:
+        """One of the paused requests runs on again; until then ``number`` others had to."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
