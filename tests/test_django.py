@@ -218,6 +218,17 @@ def test_keywords_of_the_application_count(switch: FileSwitch, capfd: pytest.Cap
     assert "the memory switch, which no command reaches" in capfd.readouterr().err
 
 
+def test_where_the_application_is_not_to_be_had_it_is_said_that_its_keywords_are_not_known(
+    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with override_settings(**application("there_is_none")):
+        assert run("close") == 1
+    said = capfd.readouterr()
+    assert "WSGI_APPLICATION can't be imported (ImportError" in said.err
+    assert "the switch that the settings name" in said.err
+    assert str(switch.path) in said.out
+
+
 def test_a_wrong_setting_is_said(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:
     with override_settings(STAGEDOOR_BIND="nowhere"):
         assert run("close") == 2

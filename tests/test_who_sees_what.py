@@ -263,6 +263,14 @@ def test_whoever_opens_with_another_users_switch_is_told_to_be_that_user(scene: 
     assert os.listdir(scene.places["given"]) == []
 
 
+def test_a_gatekeeper_of_roots_leaves_nothing_in_another_users_place(scene: Scene) -> None:
+    """Else the application's own workers would find a directory there that is not theirs, and stay closed."""
+    result = scene.stagedoor(Where(ROOT, GIVEN), "gatekeeper", "--foreground")
+    assert result.returncode == 1
+    assert f"sudo -u '#{ALICE}' STAGEDOOR_SWITCH=" in result.stderr
+    assert os.listdir(scene.places["given"]) == []
+
+
 def test_root_is_told_that_no_worker_has_seen_a_window_of_its_own(scene: Scene) -> None:
     application = scene.serve(Where(environ=TMP))
     result = scene.stagedoor(Where(ROOT, TMP), "open", "--for", "5m")

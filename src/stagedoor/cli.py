@@ -141,7 +141,13 @@ def _status(arguments: _Arguments) -> int:
 def _gatekeeper(arguments: _Arguments) -> int:
     from .gatekeeper.foreground import run_in_foreground
 
-    return run_in_foreground(_settings(arguments))
+    settings = _settings(arguments)
+    try:
+        settings.switch.read()
+    except SwitchError as error:
+        if error.as_owner:  # Whatever it made there would be in the way of the application.
+            raise
+    return run_in_foreground(settings)
 
 
 def _until(arguments: _Arguments) -> int:

@@ -85,7 +85,10 @@ class Machine:
     def run(self, uid: int, *arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
         """The same, and wait for its end."""
         process = self.start(uid, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **keywords)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def remove(self) -> None:

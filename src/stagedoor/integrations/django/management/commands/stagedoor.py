@@ -43,6 +43,10 @@ def _settings() -> Settings:
     """Those of the application's StageDoor, which may have keywords of its own; else what Django's settings say."""
     try:
         door = door_in(wsgi_application())
-    except Exception:  # Whatever the project's module raises; the checks tell it.
+    except Exception as error:  # Whatever the project's module raises.
+        complain(
+            f"WSGI_APPLICATION can't be imported ({type(error).__name__}: {error}), so what its StageDoor is given as"
+            " keywords is not known. What follows is about the switch that the settings name."
+        )
         door = None
     return door.settings if door is not None else read_settings(configuration())
