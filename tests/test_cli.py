@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from stagedoor.control import folder_beside
 from stagedoor.switches import FileSwitch, user_name
-from stagedoor.window import parse_time
+from stagedoor.window import parse_time, window_id
 from support.waiting import wait_for
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -201,6 +202,17 @@ class TestClose:
         assert (result.returncode, result.stderr) == (1, "")
         assert says(result, f"No window was open: the file switch {switch.path} holds none.")
         assert says(result, f"This command runs as {user_name()}.")
+
+    def test_takes_away_what_a_server_left_that_was_killed(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        window = switch.open(timedelta(minutes=5), opened_by="alice")
+        folder = folder_beside(switch.path)
+        folder.mkdir(mode=0o700)
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        for kind in ("application", f"seen.{ended.pid}"):
+            (folder / f"{window_id(window)}.{kind}").touch()
+        assert stagedoor("close").returncode == 0
+        assert not folder.exists()
 
     def test_of_a_window_that_is_over_closes_nothing(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         switch.open(timedelta(milliseconds=1), opened_by="alice")

@@ -12,7 +12,7 @@ import pytest
 from conftest import ServeGated
 from stagedoor.errors import SwitchError
 from stagedoor.identity import Application
-from stagedoor.register import Register, holder, seen_by
+from stagedoor.register import Register, holder, seen_by, tidy
 from stagedoor.window import Window, format_time, new_window, window_id
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
@@ -164,6 +164,18 @@ def test_of_two_applications_that_come_at_the_same_moment_exactly_one_has_it(fol
     assert sorted(str(answer) for application, answer in found if application == winner) == ["None"] * 3 + ["opened"]
     assert {answer for application, answer in found if application != winner} == {"refused"}
     assert seen_by(folder, window_id(window)) == 4
+
+
+def test_what_workers_left_that_have_all_ended_can_be_taken_away(folder: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    running, ended = a_window(), a_window()
+    process = context.Process(target=lambda: register(folder).enter(ended))
+    process.start()
+    process.join(30)
+    register(folder).enter(running)
+    tidy(folder)
+    assert {path.name.partition(".")[0] for path in folder.iterdir()} == {window_id(running)}
+    assert register(folder).leave(running)
 
 
 # In real servers

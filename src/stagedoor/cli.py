@@ -18,13 +18,15 @@ from typing import Any, NoReturn
 from .admission import refusal
 from .allowlist import Allowlist, normalized
 from .console import complain, print_item, print_paragraph, printable
+from .control import folder_beside
 from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
 from .port_check import check_port
+from .register import tidy
 from .report import print_window, user, where_else, window_document
 from .settings import Settings
 from .status import print_status, status_document, watch_status
-from .switches import MemorySwitch, Switch, switch_from, user_name
+from .switches import FileSwitch, MemorySwitch, Switch, switch_from, user_name
 from .window import format_time, new_window, parse_duration
 
 _Arguments = argparse.Namespace
@@ -110,7 +112,10 @@ def _close(arguments: _Arguments) -> int:
         switch.read()
     except SwitchError:
         is_trusted = False
-    if switch.close():
+    was_open = switch.close()
+    if isinstance(switch, FileSwitch):
+        tidy(folder_beside(switch.path))
+    if was_open:
         print_paragraph(f"The window is closed: that of {switch.name}, for applications that run as {user_name()}.")
         return 0
     if not is_trusted:

@@ -31,6 +31,7 @@ from .identity import Application
 from .window import Window, parse_time
 
 _HOLDER, _END, _SEEN, _DOUBT, _NEW = "application", "until", "seen", "doubt", "new"
+_KINDS = (_HOLDER, _END, _SEEN, _DOUBT, _NEW)
 _TROUBLE = (OSError, ControlError, ValueError, KeyError, TypeError)
 
 
@@ -158,10 +159,8 @@ class Register:
         """
         with suppress(OSError):
             for path in list(self._folder.iterdir()):
-                identity, _, kind = path.name.partition(".")
-                if kind.partition(".")[0] not in (_HOLDER, _END, _SEEN, _DOUBT, _NEW) or identity == self._window_id(
-                    window
-                ):
+                identity = path.name.partition(".")[0]
+                if _kind(path) not in _KINDS or identity == self._window_id(window):
                     continue
                 try:
                     until = parse_time(_read(self._folder / f"{identity}.{_HOLDER}")["until"])
@@ -187,6 +186,34 @@ def seen_by(folder: Path, window_id: str) -> int:
         return len(list(folder.glob(f"{window_id}.{_SEEN}.*")))
     except OSError:
         return 0
+
+
+def tidy(folder: Path) -> None:
+    """Remove what workers have left that have all ended, and the directory if nothing else is in it. Never raises.
+
+    As long as one of them runs it has still to record the window's end.
+    """
+    with suppress(OSError):
+        marks = [path for path in folder.iterdir() if _kind(path) in _KINDS]
+        alive = {path.name.partition(".")[0] for path in marks if _kind(path) == _SEEN and _runs(path.suffix[1:])}
+        for path in marks:
+            if path.name.partition(".")[0] not in alive:
+                path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _kind(path: Path) -> str:
+    return path.name.partition(".")[2].partition(".")[0]
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _read(path: Path) -> dict[str, Any]:
