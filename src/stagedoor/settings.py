@@ -122,8 +122,7 @@ class Settings:
             return folder_beside(self.switch.path)
         if isinstance(self.switch, MemorySwitch) or application is None:
             return None
-        path = self.control_path
-        return path.with_name(f"{path.name}-{application.key}.d")
+        return default_path().parent / f"windows-{application.key}.d"
 
     def register(self, application: Application) -> Register | None:
         """The register of this application's windows."""
