@@ -279,10 +279,10 @@ def start_ide_process(server: GatedServer) -> subprocess.Popen[str]:
     """An IDE in a process of its own, attached."""
     script = (
         "import sys; from stagedoor.ide import Ide\n"
-        "ide = Ide(('127.0.0.1', int(sys.argv[1])), {sys.argv[2]: [int(sys.argv[3])]}, source_address=(sys.argv[4], 0))\n"
+        "ide = Ide(('127.0.0.1', int(sys.argv[1])), {sys.argv[2]: [int(sys.argv[3])]}, source_address=(sys.argv[4], 0), token=sys.argv[5])\n"
         "print('attached', flush=True); ide.root.wait_closed(60)"
     )
-    arguments = [str(server.debug_port), application.__file__, str(stop_line("view")), ALLOWED]
+    arguments = [str(server.debug_port), application.__file__, str(stop_line("view")), ALLOWED, str(server.token())]
     client = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
     assert client.stdout is not None
     assert client.stdout.readline() == "attached\n"
@@ -404,7 +404,7 @@ def test_gunicorn_does_not_kill_a_sync_worker_that_is_paused_or_waits_for_the_cl
     server.open()
     before = server.joined()
     with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as deaf:
-        deaf.attach()  # It never opens the session that is announced to it.
+        deaf.attach(arguments={"stagedoorToken": server.token()})  # It never opens the session that is announced to it.
         waited = server.get("/view?waited", ALLOWED)
         assert waited.body == "total 7 for waited"
         assert waited.seconds > 2.5
@@ -472,9 +472,10 @@ def test_the_gatekeeper_starts_where_the_server_is_not_python(serve_gated: Serve
 
 def test_all_workers_share_the_window_of_the_environment(serve_gated: ServeGated) -> None:
     until = format_time(datetime.now(UTC) + timedelta(minutes=10))
-    server = serve_gated(*GTHREAD, STAGEDOOR_UNTIL=until, STAGEDOOR_SWITCH="")
+    token = "a-token-for-four-workers"
+    server = serve_gated(*GTHREAD, STAGEDOOR_UNTIL=until, STAGEDOOR_TOKEN=token, STAGEDOOR_SWITCH="")
     wait_for(lambda: server.get("/hello", ALLOWED) and is_listening(server.debug_port), "the gatekeeper to listen")
-    ide = server.ide("view")
+    ide = server.ide("view", token=token)
     for pending, stop in pause_one_in_each_of(server, ide, 4).values():
         stop.resume()
         assert pending.answer().status == 200

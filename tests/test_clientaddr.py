@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,40 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from stagedoor.admission import Refusal
 from stagedoor.allowlist import normalized
-from stagedoor.clientaddr import FORWARDED_CHOICES, FORWARDING_HEADERS, PROXY_FIX_LINE, client_address
+from stagedoor.clientaddr import FORWARDED_CHOICES, PROXY_FIX_REMEDY, client_address, proxy_fix_remedy
+from stagedoor.proxy_headers import forwarding_header, gives_a_proxy_away, header_name
 
 PROXY = "192.0.2.80"
+PROXY_FIX_LINE = "application = ProxyFix(application, x_for=1)"
+
+#: Headers with which proxies, CDNs and clouds tell a client's address, or give themselves away.
+OF_PROXIES = """
+X-Forwarded-For Forwarded X-Real-IP Via True-Client-IP CF-Connecting-IP Fastly-Client-IP X-Client-IP X-Cluster-Client-IP
+X-Original-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port
+Client-IP X-Remote-Addr X-Remote-IP Remote-Addr X-Originating-IP X-Azure-ClientIP X-Azure-SocketIP CF-Connecting-IPv6
+CF-Pseudo-IPv4 Incap-Client-IP Ali-CDN-Real-IP X-Envoy-External-Address X-Appengine-User-IP Fly-Client-IP X-UserIP
+X-NF-Client-Connection-IP CloudFront-Viewer-Address X-ProxyUser-IP WL-Proxy-Client-IP Proxy-Client-IP X-Coming-From
+CDN-Src-IP X-Remote-Host X-Sucuri-ClientIP X-Vercel-Forwarded-For X-Forward-For Forwarded-For X-True-IP X-Forwarded
+X-Forwarded-By X-Forwarded-Server X-Peer-Address X-Client-Addr X-ClientAddr X-RealIP X-Source-IP X-Original-Host
+""".split()  # noqa: SIM905
+#: What clients and applications send themselves, some of it with the same words or letters.
+OF_CLIENTS = """
+Host User-Agent Accept Accept-Encoding Accept-Language Cookie Referer Origin Connection Cache-Control Pragma Range TE
+X-Requested-With DNT Upgrade-Insecure-Requests Sec-Fetch-Site Sec-CH-UA Authorization X-CSRF-Token If-None-Match
+X-Stagedoor X-Stagedoor-Token Traceparent X-Request-Id Proxy-Authorization Proxy-Connection Keep-Alive
+X-Client-Version X-Client-Data X-Client-Name X-Client-Id X-Real-Name X-Remote-Version X-Source-Version X-User-Name
+X-Shipping-Address X-Billing-Address X-Email-Address X-User-Address X-Gzip X-Ship X-Zip X-Skip X-Tip X-Vip X-Voip
+X-Membership X-Recipient X-Description X-Transcript X-Relationship X-Viaduct X-Host X-Origin X-Local-Hostname
+""".split()  # noqa: SIM905
+
+
+def key_of(header: str) -> str:
+    """The header's key in an environ, as a server makes it."""
+    (key,) = set(create_environ(headers={header: "x"})) - set(create_environ()) or {header.upper()}
+    return key
+
+
+FORWARDING_HEADERS = {key_of(header): header_name(key_of(header)) for header in OF_PROXIES}
 CLIENT = "203.0.113.7"
 
 Layer = Callable[[Any], Any]
@@ -88,7 +120,20 @@ def test_a_forwarding_header_without_proxy_fix_is_refused(key: str, header: str,
 def test_the_headers_are_those_of_a_real_request() -> None:
     headers = dict.fromkeys(FORWARDING_HEADERS.values(), CLIENT)
     assert set(FORWARDING_HEADERS) <= set(create_environ(headers=headers))
-    assert len(FORWARDING_HEADERS) == 13
+    assert header_name("HTTP_X_REAL_IP") == "X-Real-IP"
+    assert header_name("HTTP_CF_CONNECTING_IPV6") == "CF-Connecting-IPv6"
+
+
+@pytest.mark.parametrize("header", OF_CLIENTS)
+def test_what_a_client_sends_itself_gives_no_proxy_away(header: str) -> None:
+    environ = create_environ(headers={header: "1.2.3.4"}, environ_overrides={"REMOTE_ADDR": CLIENT})
+    assert client_address(environ) == CLIENT
+    assert forwarding_header(environ) is None
+
+
+def test_what_is_no_header_gives_no_proxy_away() -> None:
+    assert client_address({"REMOTE_ADDR": CLIENT, "REMOTE_HOST": "x", "X_CLIENT_IP": "y", 5: "z"}) == CLIENT  # type: ignore[dict-item]
+    assert not gives_a_proxy_away("REMOTE_ADDR")
 
 
 def test_of_several_headers_the_one_for_proxy_fix_is_named() -> None:
@@ -98,12 +143,22 @@ def test_of_several_headers_the_one_for_proxy_fix_is_named() -> None:
 
 def test_the_line_in_the_refusal_is_the_remedy() -> None:
     door = Door(application)
-    app = SimpleNamespace(wsgi_app=door)
-    request(app.wsgi_app, {"X-Forwarded-For": CLIENT})
-    assert PROXY_FIX_LINE in sentence_of(door.seen, "forwarded")
-    exec(PROXY_FIX_LINE, {"app": app, "ProxyFix": ProxyFix})
-    request(app.wsgi_app, {"X-Forwarded-For": CLIENT})
+    request(door, {"X-Forwarded-For": CLIENT})
+    sentence = sentence_of(door.seen, "forwarded")
+    names: dict[str, Any] = {"application": door, "app": SimpleNamespace(wsgi_app=door)}
+    paste(sentence, names)
+    request(names["application"], {"X-Forwarded-For": CLIENT})
     assert door.seen == CLIENT
+    door.seen = None
+    paste(proxy_fix_remedy("app.wsgi_app"), names)
+    request(names["app"].wsgi_app, {"X-Forwarded-For": CLIENT})
+    assert door.seen == CLIENT
+
+
+def paste(sentence: str, names: dict[str, Any]) -> None:
+    """Do what a sentence says, in a module with these names and no others."""
+    for line in re.findall(r"from \S+ import \S+|\S+ = ProxyFix\([^)]+\)", sentence):
+        exec(line, names)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +226,7 @@ def test_a_proxy_fix_in_the_wrong_order_is_refused_and_told_the_right_one() -> N
     door = Door(ProxyFix(application, x_for=1))
     request(door, {"X-Forwarded-For": CLIENT})
     sentence = sentence_of(door.seen, "forwarded")
-    assert f"Add the line {PROXY_FIX_LINE} below the StageDoor line" in sentence
+    assert PROXY_FIX_REMEDY in sentence
 
 
 @pytest.mark.parametrize("found", ["unknown", "_gazonk", f"{CLIENT}:4711", '"[2001:db8::7]:4711"', "fe80::1%eth0"])

@@ -17,13 +17,13 @@ from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper import client as client_module
 from stagedoor.gatekeeper import port_server
 from stagedoor.gatekeeper.listener import Listener
+from support.network import ALLOWED_OUTSIDE, SERVER, STRANGER_OUTSIDE, network_of_its_own
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
 #: A loopback address that is not on the allowlist.
 STRANGER = "127.0.0.9"
-RIGHT = object()
 
 Start = Callable[..., RunningGatekeeper]
 
@@ -54,10 +54,10 @@ def strict() -> Iterator[RunningGatekeeper]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def outside() -> Iterator[RunningGatekeeper]:
-    """One whose port is not local, so that nobody can be the end of a tunnel."""
-    with RunningGatekeeper(host="0.0.0.0") as running:
+    """One whose port is on an outside interface, and peers that really come from outside."""
+    with network_of_its_own(), RunningGatekeeper(host="0.0.0.0", allow=(ALLOWED_OUTSIDE, ALLOWED)) as running:
         yield running
 
 
@@ -77,38 +77,61 @@ def connected(gatekeeper: RunningGatekeeper, source: str = STRANGER) -> socket.s
     return socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (source, 0))
 
 
+def from_outside(gatekeeper: RunningGatekeeper, source: str) -> socket.socket:
+    return socket.create_connection((SERVER, gatekeeper.port), 5, (source, 0))
+
+
 # Who may attach
 
+NO_TOKEN, WRONG_TOKEN = "no token came from", "wrong token: 43 characters expected"
+OLD_TOKEN = "wrong token: 43 characters came from 127.0.0.9, as expected, but not these"
+
+#: Which gatekeeper, from where, with which token ("{}" is the right one), and what is said if that is refused.
 ATTACHES = [
-    pytest.param("gatekeeper", ALLOWED, None, None, id="an allowed address"),
-    pytest.param("gatekeeper", ALLOWED, "wrong", None, id="an allowed address, whose token does not matter"),
-    pytest.param("gatekeeper", STRANGER, RIGHT, None, id="the end of a tunnel with the token"),
-    pytest.param("gatekeeper", STRANGER, None, "it presented no token", id="the end of a tunnel without a token"),
-    pytest.param("gatekeeper", STRANGER, "wrong", "it presented a wrong token", id="the end of a tunnel, wrong token"),
-    pytest.param("gatekeeper", STRANGER, "", "it presented a wrong token", id="the end of a tunnel, an empty token"),
-    pytest.param("strict", ALLOWED, RIGHT, None, id="an allowed address with the token that is required"),
-    pytest.param("strict", ALLOWED, None, "it presented no token", id="an allowed address without a required token"),
-    pytest.param("strict", ALLOWED, "wrong", "require_token is on", id="an allowed address, a wrong required token"),
-    pytest.param("strict", STRANGER, RIGHT, None, id="the end of a tunnel with the required token"),
-    pytest.param("outside", ALLOWED, None, None, id="an allowed address on an outside port"),
+    pytest.param("gatekeeper", STRANGER, "{}", None, id="the end of a tunnel with the token"),
+    pytest.param("gatekeeper", STRANGER, "{} ", None, id="the end of a tunnel, the token and a blank"),
+    pytest.param("gatekeeper", STRANGER, "{}\r\n", None, id="the end of a tunnel, the token and a line end"),
+    pytest.param("gatekeeper", STRANGER, '"{}"', None, id="the end of a tunnel, the token in quotes"),
+    pytest.param("gatekeeper", STRANGER, None, NO_TOKEN, id="the end of a tunnel without a token"),
+    pytest.param("gatekeeper", STRANGER, "wrong", WRONG_TOKEN, id="the end of a tunnel, a wrong token"),
+    pytest.param("gatekeeper", STRANGER, "{}x", f"{WRONG_TOKEN}, 44 came", id="the end of a tunnel, one letter more"),
+    pytest.param("gatekeeper", STRANGER, "", f"{WRONG_TOKEN}, 0 came", id="the end of a tunnel, an empty token"),
+    pytest.param("gatekeeper", STRANGER, "x" * 43, OLD_TOKEN, id="the end of a tunnel, an old token"),
+    pytest.param("gatekeeper", ALLOWED, "{}", None, id="loopback on the allowlist with the token"),
+    pytest.param("gatekeeper", ALLOWED, None, NO_TOKEN, id="loopback on the allowlist without a token"),
+    pytest.param("gatekeeper", ALLOWED, "wrong", WRONG_TOKEN, id="loopback on the allowlist, a wrong token"),
+    pytest.param("strict", ALLOWED, "{}", None, id="loopback on the allowlist, require_token, and the token"),
+    pytest.param("strict", ALLOWED, None, NO_TOKEN, id="loopback on the allowlist, require_token, and no token"),
+    pytest.param("strict", STRANGER, "{}", None, id="the end of a tunnel, require_token, and the token"),
+    pytest.param("outside", ALLOWED_OUTSIDE, None, None, id="an allowed address from outside"),
+    pytest.param("outside", ALLOWED_OUTSIDE, "wrong", None, id="an allowed address from outside, whatever its token"),
+    pytest.param("outside", STRANGER, "{}", None, id="the end of a tunnel to an outside port with the token"),
+    pytest.param("outside", STRANGER, None, NO_TOKEN, id="the end of a tunnel to an outside port without a token"),
+    pytest.param("outside", ALLOWED, None, NO_TOKEN, id="loopback on the allowlist at an outside port, no token"),
 ]
 
 
 @pytest.mark.parametrize(("which", "source", "token", "refusal"), ATTACHES)
-def test_attaching(request: pytest.FixtureRequest, which: str, source: str, token: object, refusal: str | None) -> None:
+def test_attaching(
+    request: pytest.FixtureRequest, which: str, source: str, token: str | None, refusal: str | None
+) -> None:
     running: RunningGatekeeper = request.getfixturevalue(which)
-    arguments = {} if token is None else {"stagedoorToken": running.window.token if token is RIGHT else token}
-    client = running.connect(source)
-    if refusal is None:
-        client.attach(arguments=arguments)
-        client.disconnect()
-        return
-    with pytest.raises(RequestFailed) as caught:
-        client.attach(arguments=arguments)
+    arguments = {} if token is None else {"stagedoorToken": token.replace("{}", running.window.token)}
+    host = SERVER if source == ALLOWED_OUTSIDE else "127.0.0.1"
+    with DapClient((host, running.port), timeout=5, source_address=(source, 0)) as client:
+        if refusal is None:
+            client.attach(arguments=arguments)
+            client.disconnect()
+            return
+        with pytest.raises(RequestFailed) as caught:
+            client.attach(arguments=arguments)
     assert caught.value.command == "attach"
-    assert refusal in caught.value.sentence
+    assert f"refuses to attach: {refusal}" in caught.value.sentence
+    assert "`stagedoor status` shows it" not in caught.value.sentence, "no command reaches the tests' switch"
     assert caught.value.body["error"]["showUser"] is True
-    assert running.window.token not in str(caught.value.body)
+    told = str(caught.value.body)
+    assert running.window.token not in told
+    assert [entry for entry in running.config.allow if entry != source and entry in told] == []
 
 
 def test_a_refused_client_gets_no_second_attempt_on_its_connection(gatekeeper: RunningGatekeeper) -> None:
@@ -137,29 +160,31 @@ def test_many_attempts_in_one_packet_are_one_attempt(gatekeeper: RunningGatekeep
 # Who may not even speak
 
 
-def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(start: Start) -> None:
-    gatekeeper = start(host="0.0.0.0")
-    worker = gatekeeper.worker()
+def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(outside: RunningGatekeeper) -> None:
+    worker = outside.worker()
     for _ in range(3):
-        with connected(gatekeeper) as peer:
+        with from_outside(outside, STRANGER_OUTSIDE) as peer:
             assert silence(peer) == b""
     worker.wait_told(lambda message: "audit" in message, "an audit record")
-    sentence = f"refused: debug port: {STRANGER} is not on the allowlist; allowed: {ALLOWED}"
-    wait_for(lambda: gatekeeper.status()["refused"][0]["times"] == 3, "all three to be counted")
+    allowed = ", ".join(outside.config.allow)
+    sentence = f"refused: debug port: {STRANGER_OUTSIDE} is not on the allowlist; allowed: {allowed}"
+    wait_for(lambda: outside.status()["refused"][0]["times"] == 3, "all three to be counted")
     assert worker.audit() == [sentence]  # Once: a scan must not fill the log.
-    [refused] = gatekeeper.status()["refused"]
-    assert (refused["address"], refused["reason"]) == (STRANGER, "address")
+    [refused] = outside.status()["refused"]
+    assert (refused["address"], refused["reason"]) == (STRANGER_OUTSIDE, "address")
+    worker.close()
 
 
 def test_the_right_token_is_of_no_use_there(outside: RunningGatekeeper) -> None:
-    with pytest.raises((WaitFailed, OSError)):
-        outside.attach(STRANGER, stagedoorToken=outside.window.token)
+    stranger = DapClient((SERVER, outside.port), timeout=5, source_address=(STRANGER_OUTSIDE, 0))
+    with stranger, pytest.raises((WaitFailed, OSError)):
+        stranger.attach(arguments={"stagedoorToken": outside.window.token})
 
 
 def test_a_log_is_not_filled_by_a_flood_of_addresses(outside: RunningGatekeeper) -> None:
     worker = outside.worker()
     for number in range(60):
-        with connected(outside, f"127.0.1.{number + 1}") as peer:
+        with from_outside(outside, f"198.51.100.{number + 100}") as peer:
             assert silence(peer) == b""
     assert len(worker.audit()) <= 10
     assert len(outside.status()["refused"]) == 20
@@ -293,9 +318,9 @@ def test_the_kernel_finds_out_when_a_peer_is_gone_for_good(gatekeeper: RunningGa
 def test_a_unix_socket_wants_the_token_of_everybody(start: Start, tmp_path: Path) -> None:
     gatekeeper = start(bind=f"unix:{tmp_path}/debug")
     assert stat.S_IMODE(os.stat(tmp_path / "debug").st_mode) == 0o600
-    with pytest.raises(RequestFailed, match="it presented no token"):
-        gatekeeper.attach()
-    gatekeeper.attach(stagedoorToken=gatekeeper.window.token).disconnect()
+    with pytest.raises(RequestFailed, match="no token came from unix"):
+        gatekeeper.connect().attach()
+    gatekeeper.attach().disconnect()
     assert gatekeeper.ask({"close": {}}) == {"closed": "the gatekeeper ends"}
     assert gatekeeper.ended() == "The window was closed."
     assert not (tmp_path / "debug").exists()

@@ -103,7 +103,9 @@ def complaints(session: DapClient) -> int:
 
 def test_a_client_that_ignores_workers_costs_one_wait_and_no_more(server: GatedServer) -> None:
     session = DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0))
-    session.attach(breakpoints={application.__file__: [stop_line("view")]})
+    session.attach(
+        breakpoints={application.__file__: [stop_line("view")]}, arguments={"stagedoorToken": server.token()}
+    )
     waits: dict[str, list[float]] = {}
     while len(waits) < 2 or min(map(len, waits.values())) < 3:
         answer = server.get("/pid", ALLOWED)

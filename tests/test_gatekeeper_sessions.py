@@ -100,7 +100,7 @@ def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start, monk
     gatekeeper = start()
     halfway = gatekeeper.connect()
     halfway.request("initialize", {"adapterID": "debugpy"})
-    attach = halfway.send("attach", {})
+    attach = halfway.send("attach", {"stagedoorToken": gatekeeper.window.token})
     with pytest.raises(RequestFailed, match=r'"configurationDone" did not come within 0\.2 s of "attach"'):
         halfway.wait_response(attach)
     gatekeeper.attach(OTHER_DEVELOPER)
@@ -114,7 +114,7 @@ def test_a_worker_that_joins_while_the_client_is_welcomed_is_announced_once(
     worker = gatekeeper.worker(deaf=True)
     session = gatekeeper.connect()
     session.request("initialize", {"adapterID": "debugpy", "supportsStartDebuggingRequest": True})
-    attach = session.send("attach", {})
+    attach = session.send("attach", {"stagedoorToken": gatekeeper.window.token})
     session.wait_event("initialized")
     session.request("configurationDone")
     worker.bring_debugger()
@@ -199,7 +199,7 @@ def test_the_root_answers(
 ) -> None:
     session = gatekeeper.connect()
     session.request("initialize", {"adapterID": "debugpy"})
-    session.send("attach", {})
+    session.send("attach", {"stagedoorToken": gatekeeper.window.token})
     session.wait_event("initialized")
     assert session.request(command, arguments) == body
 
@@ -269,7 +269,7 @@ def test_a_client_that_says_otherwise_how_it_connects_comes_back_all_the_same(
 ) -> None:
     worker = gatekeeper.worker()
     session = gatekeeper.connect()
-    session.attach(arguments=arguments)
+    session.attach(arguments={"stagedoorToken": gatekeeper.window.token} | arguments)
     worker.bring_debugger()
     configuration = session.wait_reverse_request("startDebugging")["configuration"]
     assert configuration["connect"] == {"host": "127.0.0.1", "port": gatekeeper.port} | (expected or {})
@@ -280,7 +280,10 @@ def test_a_client_without_startdebugging_gets_debugpys_event(gatekeeper: Running
     worker = gatekeeper.worker()
     session = gatekeeper.connect()
     session.request("initialize", {"adapterID": "debugpy"})
-    attach = session.send("attach", {"connect": {"host": "127.0.0.1", "port": gatekeeper.port}})
+    attach = session.send(
+        "attach",
+        {"connect": {"host": "127.0.0.1", "port": gatekeeper.port}, "stagedoorToken": gatekeeper.window.token},
+    )
     session.wait_event("initialized")
     session.request("configurationDone")
     session.wait_response(attach)
@@ -377,7 +380,7 @@ def test_a_worker_that_has_ended_meanwhile_is_no_error_for_the_client(gatekeeper
     session = gatekeeper.attach()
     child_session = gatekeeper.connect()
     child_session.request("initialize", {"adapterID": "debugpy"})
-    child_session.request("attach", {"subProcessId": 4242})
+    child_session.request("attach", {"subProcessId": 4242, "stagedoorToken": gatekeeper.window.token})
     child_session.wait_event("terminated")
     child_session.request("disconnect", {})
     child_session.wait_closed(2)

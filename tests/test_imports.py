@@ -20,7 +20,11 @@ ORDER = [
     "forking",
     # Who is let in, and where.
     "allowlist",
+    "openness",
     "admission",
+    "carried_token",
+    "trackers",
+    "proxy_headers",
     "clientaddr",
     "bind",
     "tcp_table",

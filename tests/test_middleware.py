@@ -479,7 +479,7 @@ def test_a_request_that_no_proxy_fix_has_handled_is_refused_and_the_header_named
     for _ in range(3):
         assert not matches(door, source, {"X-Forwarded-For": ALLOWED})
     refusals = [record.getMessage() for record in caplog.records if "X-Forwarded-For" in record.getMessage()]
-    assert len([each for each in refusals if "ProxyFix(app.wsgi_app, x_for=1)" in each]) == 1
+    assert len([each for each in refusals if " = ProxyFix(" in each]) == 1
     door.close()
 
 

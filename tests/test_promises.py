@@ -187,7 +187,7 @@ def test_promise_4_closed_means_absent(serve: Serve) -> None:
             {},
             {"X-Forwarded-For": ALLOWED},
             ALLOWED,
-            ["X-Forwarded-For", "ProxyFix(app.wsgi_app, x_for=1)"],
+            ["X-Forwarded-For", " = ProxyFix("],
             id="a forwarding header that no ProxyFix has handled",
         ),
         pytest.param(
@@ -205,7 +205,11 @@ def test_promise_4_closed_means_absent(serve: Serve) -> None:
             id="a visitor behind a proxy that is on the allowlist",
         ),
         pytest.param(
-            {"STAGEDOOR_REQUIRE_TOKEN": "yes"}, {}, ALLOWED, ["presented no token"], id="an address without the token"
+            {"STAGEDOOR_REQUIRE_TOKEN": "yes"},
+            {},
+            ALLOWED,
+            ["no token came from", "require_token is on"],
+            id="an address without the token",
         ),
     ],
 )

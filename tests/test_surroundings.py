@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from stagedoor import StageDoor
 from stagedoor import surroundings as seen
 from stagedoor.integrations.flask import StageDoor as FlaskStageDoor
 from support.servers import ALLOWED
+from support.stage import make_environ, serve
 from support.waiting import wait_for
 
 
@@ -178,7 +182,8 @@ def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: Serv
         assert session.wait_event("output", lambda body, sign=sign: sign in body["output"])  # type: ignore[misc]
         assert server.log.count(sign) == 1
         assert len([event for event in session.events if sign in str(event)]) == 1
-    assert server.log.count("stagedoor.audit trouble: ") == 2
+    # And once, when the application started, that the tests' allowlist has loopback in it.
+    assert server.log.count("stagedoor.audit trouble: ") == 3
 
 
 def test_a_proxy_fix_inside_is_said_when_the_first_request_is_refused(serve_gated: ServeGated, tmp_path: Path) -> None:
@@ -208,3 +213,66 @@ def test_importing_stagedoor_loads_no_framework() -> None:
 def test_the_door_is_a_layer_as_well() -> None:
     door = StageDoor(plain, switch="memory")
     assert list(seen.layers(ProxyFix(door)))[1:] == [door, plain]
+
+
+# How ProxyFix is applied: the line is pasted into a module as its application has it
+
+
+FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
+MODULES = {
+    "Flask": "from flask import Flask\nfrom stagedoor.integrations.flask import StageDoor\nshop = Flask('shop')\n"
+    "StageDoor(shop, **settings)\ndoor = shop.wsgi_app\n",
+    "Flask, with the middleware alone": "from flask import Flask\nfrom stagedoor import StageDoor\napp = Flask('shop')\n"
+    "app.wsgi_app = door = StageDoor(app.wsgi_app, **settings)\ndel door\n",
+    "Django": "import django\nfrom django.conf import settings as project\n"
+    "project.configured or project.configure(INSTALLED_APPS=[], ROOT_URLCONF='')\n"
+    "from django.test import override_settings\nurlpatterns = []\n"
+    "override = override_settings(ROOT_URLCONF='pasted_into', ALLOWED_HOSTS=['*'])\noverride.enable()\n"
+    "from stagedoor.integrations.django import get_wsgi_application\napplication = get_wsgi_application(**settings)\n",
+    "a callable": "from stagedoor import StageDoor\ndef app(environ, start_response):\n    start_response('200 OK', [])\n"
+    "    return []\napp = StageDoor(app, **settings)\n",
+    "Bottle": "import bottle\nfrom stagedoor import StageDoor\nmain = StageDoor(bottle.Bottle(), **settings)\n",
+}
+
+
+@pytest.mark.parametrize("source", MODULES.values(), ids=MODULES)
+def test_the_lines_that_the_log_shows_work_where_they_are_pasted(
+    source: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"allow": "203.0.113.7", "switch": "memory", "debugger": "listen", "bind": "127.0.0.1:1"}
+    module = ModuleType("pasted_into")
+    monkeypatch.setitem(sys.modules, "pasted_into", module)
+    module.__dict__["settings"] = settings
+    exec(source, module.__dict__)
+    name = next(name for name in ("shop", "application", "app", "main") if name in vars(module))
+    served = vars(module)[name]
+    door = next(layer for layer in seen.layers(getattr(served, "wsgi_app", served)) if isinstance(layer, StageDoor))
+    door.open(timedelta(minutes=5))
+    headers = FORWARDED | {"X-Stagedoor": "ignore"}
+
+    def asks() -> str | None:
+        return serve(vars(module)[name], make_environ("/", "192.0.2.80", headers)).header
+
+    assert asks() is None
+    [sentence] = [each.getMessage() for each in caplog.records if "no ProxyFix has handled" in each.getMessage()]
+    lines = re.findall(r"from werkzeug\S+ import ProxyFix|\S+ = ProxyFix\([^)]+\)", sentence)
+    assert len(lines) == 2
+    for line in lines:
+        exec(line, vars(module))
+    assert asks() is not None
+    door.close()
+    if "override" in vars(module):
+        vars(module)["override"].disable()
+
+
+def test_a_proxy_fix_inside_is_one_sentence_and_not_two_that_contradict(caplog: pytest.LogCaptureFixture) -> None:
+    door = StageDoor(ProxyFix(plain), allow="203.0.113.7", switch="memory", debugger="listen", bind="127.0.0.1:1")
+    door.open(timedelta(minutes=5))
+    for _ in range(3):
+        serve(door, make_environ("/", "192.0.2.80", FORWARDED))
+    told = [record.getMessage() for record in caplog.records if "ProxyFix" in record.getMessage()]
+    assert len(told) == 1
+    assert "ProxyFix is inside StageDoor" in told[0]
+    assert "Swap the two lines" in told[0]
+    assert "Add these two lines" not in told[0]
+    door.close()

@@ -232,12 +232,15 @@ def run_gated(folder: Path) -> Script:
         server.open()
         wait_for(lambda: server.get("/hello", ALLOWED) and server.gatekeepers() and listening(server), "the gatekeeper")
         root = DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0))
-        root.attach()
+        root.attach(arguments={"stagedoorToken": server.token()})
         first = server.start_get("/hello", ALLOWED)
         configuration = root.wait_reverse_request("startDebugging")["configuration"]
         with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as session:
             script = Script(session, lambda path: server.start_get(path, ALLOWED))
-            script.attach_arguments = ATTACH | {"subProcessId": configuration["subProcessId"]}
+            script.attach_arguments = ATTACH | {
+                "subProcessId": configuration["subProcessId"],
+                "stagedoorToken": server.token(),
+            }
             script.run()
         first.answer()
         root.disconnect()

@@ -21,6 +21,7 @@ from .console import complain, print_item, print_paragraph, printable
 from .control import folder_beside
 from .errors import ConfigurationError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
+from .openness import openness
 from .port_check import check_port
 from .register import tidy
 from .report import print_window, user, where_else, window_document
@@ -176,6 +177,8 @@ def _check(arguments: _Arguments) -> int:
         )
         return 1
     refused = refusal(address, settings.allow, token="", presented=None, require_token=False)
+    for doubt in openness(settings.allow):
+        print_paragraph(f"Warning: {doubt}\n")
     if refused is not None:
         print_paragraph(f"Refused: {refused.sentence}.")
         return 1

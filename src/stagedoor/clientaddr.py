@@ -7,69 +7,66 @@ That such a header is there, and nobody has said so, is reason enough to doubt t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .admission import Refusal
 from .allowlist import normalized
 from .errors import shortened
+from .proxy_headers import forwarding_header, header_name
 
 #: What can be done with a request that has forwarding headers which no ProxyFix has handled.
 FORWARDED_CHOICES = ("refuse", "ignore")
 
-#: The headers by which a proxy gives itself away, by their keys in the environ. The first is the one for ProxyFix.
-FORWARDING_HEADERS = {
-    "HTTP_X_FORWARDED_FOR": "X-Forwarded-For",
-    "HTTP_FORWARDED": "Forwarded",
-    "HTTP_X_REAL_IP": "X-Real-IP",
-    "HTTP_VIA": "Via",
-    "HTTP_TRUE_CLIENT_IP": "True-Client-IP",
-    "HTTP_CF_CONNECTING_IP": "CF-Connecting-IP",
-    "HTTP_FASTLY_CLIENT_IP": "Fastly-Client-IP",
-    "HTTP_X_CLIENT_IP": "X-Client-IP",
-    "HTTP_X_CLUSTER_CLIENT_IP": "X-Cluster-Client-IP",
-    "HTTP_X_ORIGINAL_FORWARDED_FOR": "X-Original-Forwarded-For",
-    "HTTP_X_FORWARDED_PROTO": "X-Forwarded-Proto",
-    "HTTP_X_FORWARDED_HOST": "X-Forwarded-Host",
-    "HTTP_X_FORWARDED_PORT": "X-Forwarded-Port",
-}
-
-PROXY_FIX_LINE = "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)"
+_IMPORT = "from werkzeug.middleware.proxy_fix import ProxyFix"
 
 
-def client_address(environ: Mapping[str, Any], *, forwarded: str = "refuse") -> str | Refusal:
+def proxy_fix_remedy(name: str) -> str:
+    """How to apply ProxyFix, whole sentences.
+
+    :param name: what has to be wrapped, as the application's code calls it: ``app.wsgi_app``, ``application``.
+    """
+    return (
+        f"Add these two lines below the StageDoor line, with the number of proxies for x_for: {_IMPORT} and"
+        f" {name} = ProxyFix({name}, x_for=1). ProxyFix must be outermost, so that it comes first."
+    )
+
+
+#: For an application of which no more is known.
+PROXY_FIX_REMEDY = proxy_fix_remedy("application")
+
+
+def client_address(
+    environ: Mapping[str, Any], *, forwarded: str = "refuse", remedy: Callable[[], str] = lambda: PROXY_FIX_REMEDY
+) -> str | Refusal:
     """The address that a request comes from, in its canonical spelling, or why it can't be told. Never raises.
 
     :param environ: the request, as StageDoor gets it. ``REMOTE_ADDR`` is the only address in it that is looked at.
     :param forwarded: ``"refuse"`` doubts ``REMOTE_ADDR`` where a forwarding header is there, unless ProxyFix has
         replaced it; that is the default, because the address of a proxy is everybody's address. ``"ignore"``
         believes it: for a server that has replaced it itself, or where such headers mean nothing.
+    :param remedy: says how to apply ProxyFix to this application, whole sentences; asked only when they are needed.
     :returns: a :class:`Refusal` has the code ``forwarded``, ``blank`` or ``unparseable``.
     """
     remote = environ.get("REMOTE_ADDR")
     if forwarded != "ignore":
-        for key in FORWARDING_HEADERS:
-            if key in environ:
-                doubt = _doubt(environ, key, remote)
-                if doubt is not None:
-                    return Refusal("forwarded", doubt)
-                break
-    return normalized(remote) or _no_address(remote)
+        key = forwarding_header(environ)
+        if key is not None and (doubt := _doubt(environ, key, remote, remedy)) is not None:
+            return Refusal("forwarded", doubt)
+    return normalized(remote) or _no_address(remote, remedy)
 
 
-def _doubt(environ: Mapping[str, Any], key: str, remote: object) -> str | None:
+def _doubt(environ: Mapping[str, Any], key: str, remote: object, remedy: Callable[[], str]) -> str | None:
     """Why the address of a request with the forwarding header ``key`` can't be believed, or ``None`` if it can."""
     original: Any = environ.get("werkzeug.proxy_fix.orig")
     handled = isinstance(original, dict)
     # ProxyFix stores what was there, and leaves it there if it finds no address to put in its place.
     if handled and normalized(original.get("REMOTE_ADDR", remote)) != normalized(remote):
         return None
-    header, peer = FORWARDING_HEADERS[key], _named(remote)
+    header, peer = header_name(key), _named(remote)
     if not handled:
         return (
-            f"{peer} sent {header}, which no ProxyFix has handled, so it may be a proxy and not the client."
-            f" Add the line {PROXY_FIX_LINE} below the StageDoor line, with the number of proxies for x_for:"
-            " ProxyFix must be outermost, so that it comes first."
+            f"{peer} sent {header}, which no ProxyFix has handled, so it may be a proxy and not the client. {remedy()}"
             + ("" if header == "X-Forwarded-For" else " It reads X-Forwarded-For only: have the proxy send that.")
             + ' If the header means nothing on this server, set forwarded="ignore"'
         )
@@ -85,12 +82,12 @@ def _doubt(environ: Mapping[str, Any], key: str, remote: object) -> str | None:
     )
 
 
-def _no_address(remote: object) -> Refusal:
+def _no_address(remote: object, remedy: Callable[[], str]) -> Refusal:
     if _is_blank(remote):
         return Refusal(
             "blank",
             "REMOTE_ADDR is blank, as on a Unix socket, so nobody knows who asks. Have the proxy in front of the socket"
-            f" send X-Forwarded-For, and add the line {PROXY_FIX_LINE} below the StageDoor line",
+            f" send X-Forwarded-For. {remedy()}".removesuffix("."),
         )
     return Refusal(
         "unparseable",

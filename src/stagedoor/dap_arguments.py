@@ -19,8 +19,9 @@ def attach_misfit(arguments: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_printable(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
+def _is_text(value: object) -> bool:
+    # A line end comes along when a token is copied out of a terminal.
+    return isinstance(value, str) and value.strip().isprintable()
 
 
 def _are_texts(value: object) -> bool:
@@ -47,7 +48,7 @@ _ATTACH_RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("processId", 'nothing is injected into a process here. Use "connect".', lambda v: False),
     ("listen", 'no port is opened for a client. Use "connect".', lambda v: False),
     ("noDebug", "there would be nothing to attach for. Start with debugging.", lambda v: not v),
-    ("stagedoorToken", "it has to be the window's token, as text.", _is_printable),
+    ("stagedoorToken", "it has to be the window's token, as text.", _is_text),
     ("subProcessId", "it has to be the number of a process.", lambda v: type(v) is int),
     ("pathMappings", "it has to be a list of localRoot and remoteRoot, as text.", _are_path_mappings),
     ("rules", "it has to be a list of path or module, as text, with include.", _are_rules),

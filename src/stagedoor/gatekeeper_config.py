@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+from .admission import TOKEN_SHOWN
 from .window import Window, is_name, is_token, parse_time, window_id
 
 
@@ -24,6 +25,7 @@ class GatekeeperConfig:
     :param window: the window, as :func:`dump_window` writes it.
     :param shared_token: every worker knows the window by the same token. Not so where each of them makes up its own,
         which is then no way to tell whether two of them mean the same window.
+    :param token_shown: where a developer finds the token, as the end of a sentence.
     """
 
     bind: str
@@ -35,6 +37,7 @@ class GatekeeperConfig:
     control: str
     window: dict[str, str]
     shared_token: bool = True
+    token_shown: str = TOKEN_SHOWN
 
     def dump(self) -> str:
         return json.dumps(asdict(self))

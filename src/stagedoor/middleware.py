@@ -8,23 +8,24 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .admission import Refusal, refusal
+from .admission import Refusal, best_of, refusal
 from .audit import Audit
 from .break_on import BreakOn
+from .carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
 from .clientaddr import client_address
 from .debuggers.base import Debugger
 from .identity import identify
 from .serving import VISITOR, serve, served
 from .settings import Settings
+from .surroundings import proxy_fix_remedy_for
 from .switches.base import Switch
-from .visit import Visits, label, presented
+from .trackers import hide_token_from_trackers
+from .visit import Visits, label
 from .watch import WindowWatch
 from .window import SYSTEM_CLOCK, Clock, Window
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-TOKEN_HEADER, TOKEN_COOKIE = "HTTP_X_STAGEDOOR_TOKEN", "stagedoor_token"
 
 
 class StageDoor:
@@ -105,6 +106,8 @@ class StageDoor:
         self._is_allowed = self._allow.is_allowed
         self._is_quiet = self._audit.strangers.is_quiet
         self._matched: set[tuple[str, str]] = set()
+        for sentence in self.settings.doubts():
+            self._audit.record("trouble", sentence, level=logging.WARNING)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         now = self._monotonic()
@@ -145,11 +148,15 @@ class StageDoor:
             if served() is None:
                 # Also for requests that are let in: their threads serve somebody else next.
                 serve(VISITOR)
+            carried: list[str] = []
+            if TOKEN_HEADER in environ or TOKEN_COOKIE in environ.get("HTTP_COOKIE", ""):
+                carried = take_token(environ)
+                hide_token_from_trackers()
             remote = environ.get("REMOTE_ADDR")
             if not self._is_allowed(remote) and self._is_quiet(remote, now):
                 # What follows would come to the same, with a sentence that nobody reads.
                 return None
-            address = client_address(environ, forwarded=self.settings.forwarded)
+            address = client_address(environ, forwarded=self.settings.forwarded, remedy=self._proxy_fix_remedy)
             refused: Refusal | None
             if isinstance(address, Refusal):
                 refused, address = address, str(remote)
@@ -159,8 +166,9 @@ class StageDoor:
                     address,
                     self._allow,
                     token=window.token,
-                    presented=presented(environ, TOKEN_HEADER, TOKEN_COOKIE),
+                    presented=best_of(carried, window.token),
                     require_token=self.settings.require_token,
+                    shown=self.settings.switch.token_shown,
                 )
             if refused is None:
                 self._record_match(window, address, environ)
@@ -173,6 +181,9 @@ class StageDoor:
         except Exception as error:
             self._audit.error("deciding on a request", error)
         return None
+
+    def _proxy_fix_remedy(self) -> str:
+        return proxy_fix_remedy_for(self._app, self)
 
     def _record_match(self, window: Window, address: str, environ: WSGIEnvironment) -> None:
         if (window.token, address) not in self._matched:

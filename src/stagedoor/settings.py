@@ -18,6 +18,7 @@ from .control import folder_beside, path_beside, socket_path
 from .errors import ConfigurationError
 from .gatekeeper_config import GatekeeperConfig
 from .identity import Application
+from .openness import openness
 from .register import Register
 from .switches import EnvironmentSwitch, FileSwitch, MemorySwitch, default_path, switch_from
 from .switches.base import Switch
@@ -132,6 +133,18 @@ class Settings:
         is_file = isinstance(self.switch, FileSwitch)
         return Register(folder, application, self.switch.name, self.window_id, decides=is_file)
 
+    def doubts(self) -> list[str]:
+        """What is allowed and hardly meant, each a sentence with its remedy: for the log, and for the checks."""
+        found = openness(self.allow)
+        switch = self.switch
+        needs_token = self.bind.is_local and self.debugger == "gatekeeper"
+        if needs_token and isinstance(switch, EnvironmentSwitch) and not switch.token_given and switch.read():
+            found.append(
+                f"STAGEDOOR_UNTIL has opened a window, and nobody can attach to {self.bind}: a peer on loopback or on a"
+                " Unix socket needs the window's token. Set STAGEDOOR_TOKEN."
+            )
+        return found
+
     def gatekeeper_config(self) -> GatekeeperConfig:
         """What a gatekeeper for these settings is started with; the window is still to be filled in."""
         switch = self.switch
@@ -146,6 +159,7 @@ class Settings:
             control=str(self.control_path),
             window={},
             shared_token=self.shared_token,
+            token_shown=switch.token_shown,
         )
 
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MethodType
 from typing import Any
 
+from .clientaddr import PROXY_FIX_REMEDY, proxy_fix_remedy
+from .proxy_headers import forwarding_header
+
 #: Where middleware keeps the application that it wraps: Werkzeug, whitenoise, Sentry, PasteDeploy, Flask.
 _INNER = ("wsgi_app", "app", "_app", "application", "_application", "wrapped", "wsgi_application")
 #: No application has more layers.
@@ -29,7 +32,8 @@ def seeds_of_trouble(app: object, environ: Mapping[str, Any], variables: Mapping
         lambda: errors_swallowed(app),
         lambda: debug_mode(app),
         lambda: reloader(variables),
-        lambda: proxy_fix_inside(app),
+        # A request that is refused for it says so itself.
+        lambda: None if forwarding_header(environ) is not None else proxy_fix_inside(app),
         lambda: trace_function_taken(sys.gettrace(), threading.gettrace(), debugger_tool()),
         lambda: one_request_at_a_time(environ),
     )
@@ -130,6 +134,33 @@ def proxy_fix_inside(app: object) -> str | None:
         "ProxyFix is inside StageDoor, so Stagedoor sees the proxy's address and not the visitor's. Swap the two lines:"
         " apply ProxyFix after StageDoor, so that it runs before it."
     )
+
+
+def proxy_fix_remedy_for(app: object, door: object) -> str:
+    """How to apply ProxyFix to an application so that it stands where it belongs, whole sentences. Never raises.
+
+    :param app: what StageDoor wraps.
+    :param door: the StageDoor itself, which the application's code calls by some name.
+    """
+    try:
+        inside = proxy_fix_inside(app)
+        if inside is not None:
+            return inside
+        flask = named(app, "flask.app.Flask")
+        if flask is not None:
+            return proxy_fix_remedy(f"{_name_of(flask) or 'app'}.wsgi_app")
+        return proxy_fix_remedy(_name_of(door) or "application")
+    except Exception:  # An application may do anything when it is looked at.
+        return PROXY_FIX_REMEDY
+
+
+def _name_of(thing: object) -> str | None:
+    """The global variable that holds ``thing``."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is thing:
+                return str(name)
+    return None
 
 
 def trace_function_taken(trace: object, threading_trace: object, tool: str | None) -> str | None:

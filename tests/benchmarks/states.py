@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from benchmarks.twins import Twin, time_requests
 from benchmarks.workloads import MEASURED, Application, application, breakpoints
 from stagedoor import StageDoor
 from stagedoor.ide import Ide
+from stagedoor.switches import FileSwitch
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
 
@@ -45,8 +47,11 @@ class State:
 
 
 def door(app: Application, port: int) -> Application:
-    switch = Path(os.environ["XDG_RUNTIME_DIR"]) / str(port) / "window.json"
-    return StageDoor(app, allow=ALLOWED, switch=switch, bind=f"127.0.0.1:{port}", debugger="gatekeeper")
+    return StageDoor(app, allow=ALLOWED, switch=switch_path(port), bind=f"127.0.0.1:{port}", debugger="gatekeeper")
+
+
+def switch_path(port: int) -> Path:
+    return Path(os.environ["XDG_RUNTIME_DIR"]) / str(port) / "window.json"
 
 
 def open_window(twin: Twin, port: int, cleanup: ExitStack) -> None:
@@ -61,7 +66,9 @@ def open_window(twin: Twin, port: int, cleanup: ExitStack) -> None:
 def attach(twin: Twin, port: int, cleanup: ExitStack) -> Ide:
     """A developer has stopped and stepped in every view, on the very thread that serves the others now."""
     open_window(twin, port, cleanup)
-    ide = Ide(("127.0.0.1", port), breakpoints(), source_address=(ALLOWED, 0), timeout=60)
+    window = FileSwitch(switch_path(port), max_window=timedelta(hours=8)).read()
+    token = window.token if window is not None else None
+    ide = Ide(("127.0.0.1", port), breakpoints(), token=token, source_address=(ALLOWED, 0), timeout=60)
     cleanup.callback(ide.close)
     for view in MEASURED:
         twin.ask("send", view, True)

@@ -82,11 +82,17 @@ class GatedServer(ServerProcess):
     def ide(
         self, *stops: str, breakpoints: Mapping[str, Any] | None = None, source: str = ALLOWED, **keywords: Any
     ) -> Ide:
-        """Attach an IDE with breakpoints at the lines named ``stops``."""
+        """Attach an IDE with breakpoints at the lines named ``stops``, with the window's token."""
         lines: Mapping[str, Any] = {application.__file__: [application.stop_line(stop) for stop in stops]}
+        keywords.setdefault("token", self.token())
         ide = Ide(("127.0.0.1", self.debug_port), breakpoints or lines, source_address=(source, 0), **keywords)
         self._ides.append(ide)
         return ide
+
+    def token(self) -> str | None:
+        """The open window's token, if its switch tells."""
+        window = self.switch.read()
+        return window.token if window is not None else None
 
     def ready(self, *stops: str, **keywords: Any) -> Ide:
         """Open a window, let a first matching request start the gatekeeper, and attach an IDE."""

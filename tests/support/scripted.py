@@ -60,6 +60,7 @@ class RunningGatekeeper:
             "switch_path": None,
             "control": str(self.folder / "control"),
             "window": dump_window(self.window),
+            "token_shown": "the test has it",
         }
         self._settings = usual | settings
         #: Why it has ended.
@@ -106,8 +107,9 @@ class RunningGatekeeper:
         return client
 
     def attach(self, source: str = ALLOWED, **arguments: Any) -> DapClient:
-        """A root session, or with ``subProcessId`` a child session."""
+        """A root session, or with ``subProcessId`` a child session; with the window's token, unless told otherwise."""
         client = self.connect(source)
+        arguments.setdefault("stagedoorToken", self.window.token)
         client.attach(arguments=arguments)
         return client
 

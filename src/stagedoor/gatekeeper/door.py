@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stagedoor.admission import Refusal, refusal
+from stagedoor.admission import TOKEN_SHOWN, Refusal, refusal
 from stagedoor.allowlist import Allowlist
 from stagedoor.audit import Audit
 
@@ -37,19 +37,24 @@ class Door:
     :param allow: the allowlist.
     :param token: the window's token, asked for at every decision.
     :param require_token: an allowed address is not enough.
-    :param tunnel: the debug port is local, so that a local peer may be the end of a tunnel: see
-        :func:`~stagedoor.admission.refusal`.
     :param audit: where refusals are recorded.
+    :param shown: where a developer finds the token, as the end of a sentence.
     """
 
     def __init__(
-        self, allow: Allowlist, token: Callable[[], str], *, require_token: bool, tunnel: bool, audit: Audit
+        self,
+        allow: Allowlist,
+        token: Callable[[], str],
+        *,
+        require_token: bool,
+        audit: Audit,
+        shown: str = TOKEN_SHOWN,
     ) -> None:
         self.allow = allow
         self._token = token
         self._require_token = require_token
-        self._tunnel = tunnel
         self._audit = audit
+        self._shown = shown
         self._refused: dict[str, RefusedPeer] = {}
 
     def may_speak(self, address: str) -> bool:
@@ -79,7 +84,8 @@ class Door:
             token=self._token(),
             presented=presented,
             require_token=self._require_token,
-            tunnel=self._tunnel,
+            at_port=True,
+            shown=self._shown,
         )
 
     def _turned_away(self, address: str, refused: Refusal | None) -> None:

@@ -52,8 +52,8 @@ class Gatekeeper:
             Allowlist(config.allow),
             lambda: self._guard.token,
             require_token=config.require_token,
-            tunnel=self._bind.is_local,
             audit=self._audit,
+            shown=config.token_shown,
         )
         self._sessions = Sessions(self._bind, self._door, self._guard, self._workers, self._audit)
         self._port_server = PortServer(self._door, self._sessions, self._bind.port)

@@ -21,6 +21,8 @@ class Switch(ABC):
 
     #: How a person would name it in a sentence: "the file switch /run/user/1000/stagedoor/window.json".
     name: str
+    #: Where a person finds the window's token, as the end of a sentence.
+    token_shown = "whoever has opened the window knows it"
 
     def __init__(self, *, max_window: timedelta, clock: Clock = SYSTEM_CLOCK) -> None:
         self.max_window = max_window

@@ -50,6 +50,11 @@ class EnvironmentSwitch(Switch):
         self.name = "the environment switch STAGEDOOR_UNTIL"
         token = _given_token(environ)
         self.token_given = token is not None
+        self.token_shown = (
+            "STAGEDOOR_TOKEN in the application's environment is it"
+            if self.token_given
+            else "nobody knows it, because STAGEDOOR_TOKEN is not set: set it and restart the application"
+        )
         self._deadline: Deadline | None = None
         until = environ.get("STAGEDOOR_UNTIL", "").strip()
         if not until:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from stagedoor.admission import TOKEN_SHOWN
 from stagedoor.errors import ConfigurationError, SwitchError, WindowRefused, shortened
 from stagedoor.window import (
     CLOCK_TOLERANCE,
@@ -68,6 +69,7 @@ class FileSwitch(Switch):
         super().__init__(max_window=max_window, clock=clock)
         self.path = default_path() if path is None else checked_path(path, "switch")
         self.name = f"the file switch {self.path}"
+        self.token_shown = TOKEN_SHOWN
         self._file = PrivateFile(self.path, self.name)
 
     def read(self) -> Window | None:

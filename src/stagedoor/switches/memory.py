@@ -20,6 +20,7 @@ class MemorySwitch(Switch):
     def __init__(self, *, max_window: timedelta, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(max_window=max_window, clock=clock)
         self.name = "the memory switch"
+        self.token_shown = "the window that door.open() has returned holds it"
         self._lock = threading.Lock()
         self._deadline: Deadline | None = None
         forking.register(self)

@@ -6,6 +6,7 @@
 - ``stagedoor.W002``: ``WSGI_APPLICATION`` is not behind StageDoor.
 - ``stagedoor.W003``: Django is told of a proxy, and no ``ProxyFix`` is there.
 - ``stagedoor.W004``: ``WSGI_APPLICATION`` could not be imported.
+- ``stagedoor.W005``: what is allowed is hardly meant, such as loopback, or everybody in two networks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.core.checks import CheckMessage, Error
 
 from stagedoor.errors import ConfigurationError
 from stagedoor.integrations.configuration import read_settings
+from stagedoor.settings import Settings
 from stagedoor.surroundings import named, proxy_fix_inside
 
 from .configuration import configuration, door_in, wsgi_application
@@ -29,13 +31,13 @@ _WRAP = "In wsgi.py, import get_wsgi_application from stagedoor.integrations.dja
 def check_settings(app_configs: Any, **others: Any) -> list[CheckMessage]:
     """Look at the settings alone."""
     try:
-        allow = read_settings(configuration()).allow
+        read = read_settings(configuration())
     except ConfigurationError as error:
         return [_wrong(error)]
     # Which of several keyword arguments of wsgi.py's is another matter: see check_application.
-    if not allow and "STAGEDOOR_ALLOW" in configuration():
+    if not read.allow and "STAGEDOOR_ALLOW" in configuration():
         return [_nobody("STAGEDOOR_ALLOW")]
-    return []
+    return _doubtful(read)
 
 
 def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
@@ -57,6 +59,8 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not door.settings.allow and "STAGEDOOR_ALLOW" not in configuration():
         found.append(_nobody("allow"))
+    said = check_settings(None)
+    found += [each for each in _doubtful(door.settings) if each not in said]
     if (inside := proxy_fix_inside(door)) is not None:
         found.append(Error(inside, hint="application = ProxyFix(get_wsgi_application(), x_for=1)", id="stagedoor.E002"))
     elif named(application, _PROXY_FIX) is None and (told := _told_of_a_proxy()):
@@ -72,6 +76,10 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
 
 def _wrong(error: ConfigurationError) -> CheckMessage:
     return Error(f"{error.name}: {error.problem}.", hint=error.remedy or str(error), id="stagedoor.E001")
+
+
+def _doubtful(read: Settings) -> list[CheckMessage]:
+    return [checks.Warning(doubt, id="stagedoor.W005") for doubt in read.doubts()]
 
 
 def _nobody(name: str) -> CheckMessage:
