@@ -45,6 +45,7 @@ ORDER = [
     "tracing",
     "servers",
     "surroundings",
+    "shared_caches",
     "lookout",
     "control",
     "identity",

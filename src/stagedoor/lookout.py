@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .audit import Audit
+from .shared_caches import kept_by_shared_caches, sentence_for
 from .surroundings import seeds_of_trouble
 from .tracing import Tracing
 from .window import Window
@@ -31,6 +33,8 @@ class Lookout:
         # Threads race for these without a lock, which a fork could leave held.
         self._turns: dict[str, object] = {}
         self._untold: deque[str] = deque()
+        #: Whether this window's developer knows that responses may be kept.
+        self._has_warned = False
 
     def look(self, app: WSGIApplication, window: Window, environ: WSGIEnvironment) -> None:
         """Look around, if nobody has in this window. Never raises."""
@@ -40,9 +44,24 @@ class Lookout:
             self._turns.clear()
         turn = object()
         if self._turns.setdefault(window.token, turn) is turn:
+            self._has_warned = False
             for sentence in seeds_of_trouble(app, environ, os.environ):
                 self._audit.record("trouble", sentence, level=logging.WARNING)
                 self._untold.append(sentence)
+
+    def look_at_response(self, headers: Iterable[object], request: str, tracing: Tracing | None) -> None:
+        """Point out once in a window that a matching response says it may be kept by shared caches. Never raises."""
+        try:
+            if self._has_warned or (permission := kept_by_shared_caches(headers)) is None:
+                return
+            self._has_warned = True
+            sentence = sentence_for(permission, request)
+            self._audit.record("trouble", sentence, level=logging.WARNING)
+            self._untold.append(sentence)
+            if tracing is not None:
+                self.tell(tracing)
+        except Exception as error:
+            self._audit.error("looking at a response", error)
 
     def tell(self, tracing: Tracing) -> None:
         """Say the same in the debug console, now that there is one."""

@@ -69,6 +69,7 @@ class Visit:
         self._visits = visits
         self._tracing: Tracing | None = None
         self._matching: Matching | None = None
+        self._request = label(environ)
         try:
             state = self._begin(window, environ)
         except Exception as error:
@@ -166,6 +167,7 @@ class Visit:
                 self._failed(exc_info[1])
             # The application's own list stays as it is. What is no list is the server's to refuse.
             if len(arguments) > 1 and type(arguments[1]) is list:
+                self._visits.lookout.look_at_response(arguments[1], self._request, self._tracing)
                 headers = [each for each in arguments[1] if not _is_announced(each)]
                 arguments = (arguments[0], [*headers, self._header], *arguments[2:])
             return start_response(*arguments, **keywords)
