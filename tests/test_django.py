@@ -128,12 +128,51 @@ def application(name: str) -> dict[str, str]:
             "SECURE_PROXY_SSL_HEADER says that there is a proxy",
             id="a proxy that only Django knows of, by its scheme",
         ),
+        pytest.param(
+            application("wrapped") | {"RATELIMIT_IP_META_KEY": "HTTP_X_FORWARDED_FOR"},
+            "stagedoor.W003",
+            "RATELIMIT_IP_META_KEY says that there is a proxy",
+            id="a proxy that only an app knows of, by the header it reads",
+        ),
+        pytest.param(
+            application("hiding") | {"IPWARE_META_PRECEDENCE_ORDER": ("HTTP_CLIENT_IP", "REMOTE_ADDR")},
+            "stagedoor.W003",
+            "IPWARE_META_PRECEDENCE_ORDER says that there is a proxy",
+            id="the same by one of several headers, behind a middleware that hides all",
+        ),
+        pytest.param(
+            application("hiding_bare"), "stagedoor.W002", "is not behind Stagedoor", id="not wrapped, and well hidden"
+        ),
+        pytest.param(
+            application("answering"),
+            "stagedoor.W002",
+            "can't be told whether WSGI_APPLICATION is behind Stagedoor: support.django_applications.Answering",
+            id="a middleware outside that answers by itself",
+        ),
+        pytest.param(application("refusing"), "stagedoor.W002", "can't be told", id="one that fails"),
+        pytest.param(
+            application("hidden_inside"), "stagedoor.E002", "ProxyFix is inside", id="the wrong order, hidden"
+        ),
+        pytest.param(application("shown_inside"), "stagedoor.E002", "ProxyFix is inside", id="the wrong order, shown"),
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALLOW": ["0.0.0.0/1", "128.0.0.0/1"]},
+            "stagedoor.W005",
+            "lets in all of the internet's IPv4 addresses",
+            id="everybody in two halves",
+        ),
+        pytest.param(
+            application("wrapped") | {"STAGEDOOR_ALLOW": "::1"},
+            "stagedoor.W005",
+            "lets in loopback, by ::1",
+            id="loopback in the settings",
+        ),
+        pytest.param(application("loopback"), "stagedoor.W005", "loopback, by 127.0.0.1", id="loopback as a keyword"),
         pytest.param(application("missing"), "stagedoor.W004", "could not be imported", id="an application not there"),
     ],
 )
 def test_a_check_finds_it(changed: dict[str, Any], identifier: str, message: str) -> None:
     messages = found(**changed)
-    assert [each for each, _ in messages] == [identifier]
+    assert {each for each, _ in messages} == {identifier}
     assert message in messages[0][1]
 
 
@@ -141,6 +180,14 @@ def test_a_check_finds_it(changed: dict[str, Any], identifier: str, message: str
     "changed",
     [
         pytest.param(application("wrapped"), id="behind Stagedoor"),
+        *[
+            pytest.param(application(name), id=f"behind Stagedoor, which is {name}")
+            for name in ("shown", "slotted", "hiding", "closed_over", "mounted")
+        ],
+        pytest.param(
+            application("hiding_proxy_fix") | {"USE_X_FORWARDED_HOST": True}, id="behind a ProxyFix that is hidden"
+        ),
+        pytest.param(application("wrapped") | {"ORDER": ["HTTP_X_CLIENT_VERSION"]}, id="a header that is no proxy's"),
         pytest.param(application("wrapped") | ALLOW, id="with an allowlist in the settings"),
         pytest.param(application("behind_proxy") | {"USE_X_FORWARDED_HOST": True}, id="behind a proxy, and ProxyFix"),
     ],
@@ -162,6 +209,15 @@ def test_a_wrong_keyword_of_the_application_is_found(tmp_path: Path, monkeypatch
 
 def test_the_application_is_imported_for_deployment_checks_only() -> None:
     assert found(deploy=False, **application("missing")) == []
+
+
+def test_a_check_leaves_the_classes_that_it_watches_as_they_were() -> None:
+    from django.core.handlers.wsgi import WSGIHandler
+
+    before = StageDoor.__call__, WSGIHandler.__call__
+    for name in ("hiding", "hiding_bare", "answering", "refusing"):
+        found(**application(name))
+    assert (StageDoor.__call__, WSGIHandler.__call__) == before
 
 
 # manage.py stagedoor

@@ -44,6 +44,7 @@ ORDER = [
     "monitoring",
     "tracing",
     "servers",
+    "layers",
     "surroundings",
     "shared_caches",
     "lookout",

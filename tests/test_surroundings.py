@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -15,12 +16,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from conftest import ServeGated
 from stagedoor import StageDoor
 from stagedoor import surroundings as seen
 from stagedoor.integrations.flask import StageDoor as FlaskStageDoor
+from stagedoor.layers import layers
 from support.servers import ALLOWED
 from support.stage import make_environ, serve
 from support.waiting import wait_for
@@ -46,17 +49,59 @@ def flask_app(**config: Any) -> Flask:
     return app
 
 
-@pytest.mark.parametrize("attribute", ["app", "application", "_app", "wrapped", "wsgi_app"])
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "app",
+        "application",
+        "_app",
+        "wrapped",
+        "wsgi_app",
+        "wsgi",
+        "_Middleware__app",
+        "inner_application",
+        "__wrapped__",
+    ],
+)
 def test_layers_are_found_through_the_attributes_that_middleware_uses(attribute: str) -> None:
     inner = Middleware()
     outer = Middleware(**{attribute: Middleware(app=inner)})
-    assert list(seen.layers(outer))[-1] is inner
+    assert list(layers(outer))[-1] is inner
+
+
+def test_layers_are_found_in_closures_partials_and_mounts() -> None:
+    inner = Middleware()
+
+    def closing_over(app: Any) -> Any:
+        def middleware(environ: Any, start_response: Any) -> Any:
+            return app(environ, start_response)
+
+        return middleware
+
+    for outer in (
+        closing_over(closing_over(inner)),
+        functools.partial(plain, inner),
+        functools.wraps(inner)(lambda environ, start_response: []),
+        Middleware(apps=[plain, Middleware(app=inner)]),
+        DispatcherMiddleware(plain, {"/shop": inner}),
+    ):
+        assert inner in list(layers(outer))
+
+
+def test_no_property_is_run_and_no_class_is_taken_for_a_layer() -> None:
+    class Careful(Middleware):
+        @property
+        def app(self) -> Any:
+            raise AssertionError("it was run")
+
+    careful = Careful(application=Middleware, wrapped="text")
+    assert list(layers(careful)) == [careful]
 
 
 def test_layers_of_an_application_that_wraps_itself_come_to_an_end() -> None:
     circle = Middleware()
     circle.__dict__["app"] = circle
-    assert list(seen.layers(circle)) == [circle]
+    assert list(layers(circle)) == [circle]
 
 
 def test_what_is_outside_of_stagedoor_is_not_inside() -> None:
@@ -212,7 +257,7 @@ def test_importing_stagedoor_loads_no_framework() -> None:
 
 def test_the_door_is_a_layer_as_well() -> None:
     door = StageDoor(plain, switch="memory")
-    assert list(seen.layers(ProxyFix(door)))[1:] == [door, plain]
+    assert list(layers(ProxyFix(door)))[1:] == [door, plain]
 
 
 # How ProxyFix is applied: the line is pasted into a module as its application has it
@@ -246,7 +291,7 @@ def test_the_lines_that_the_log_shows_work_where_they_are_pasted(
     exec(source, module.__dict__)
     name = next(name for name in ("shop", "application", "app", "main") if name in vars(module))
     served = vars(module)[name]
-    door = next(layer for layer in seen.layers(getattr(served, "wsgi_app", served)) if isinstance(layer, StageDoor))
+    door = next(layer for layer in layers(getattr(served, "wsgi_app", served)) if isinstance(layer, StageDoor))
     door.open(timedelta(minutes=5))
     headers = FORWARDED | {"X-Stagedoor": "ignore"}
 

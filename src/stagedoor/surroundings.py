@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from types import MethodType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .clientaddr import PROXY_FIX_REMEDY, proxy_fix_remedy
+from .layers import layers
 from .proxy_headers import forwarding_header
 
-#: Where middleware keeps the application that it wraps: Werkzeug, whitenoise, Sentry, PasteDeploy, Flask.
-_INNER = ("wsgi_app", "app", "_app", "application", "_application", "wrapped", "wsgi_application")
-#: No application has more layers.
-_DEEPEST = 30
+PROXY_FIX_INSIDE = (
+    "ProxyFix is inside StageDoor, so Stagedoor sees the proxy's address and not the visitor's. Swap the two lines:"
+    " apply ProxyFix after StageDoor, so that it runs before it."
+)
 
 
 def seeds_of_trouble(app: object, environ: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
@@ -46,29 +46,6 @@ def seeds_of_trouble(app: object, environ: Mapping[str, Any], variables: Mapping
         if sentence is not None:
             found.append(sentence)
     return found
-
-
-def layers(app: object) -> Iterator[object]:
-    """``app`` and what it wraps, from the outside in, as far as that can be told."""
-    seen: set[int] = set()
-    layer: object | None = app
-    while layer is not None and id(layer) not in seen and len(seen) < _DEEPEST:
-        seen.add(id(layer))
-        owner, method = layer, ""
-        if isinstance(layer, MethodType):
-            # Flask's own wsgi_app leads to the Flask object, whose attribute of that name is the outermost layer.
-            owner, method = layer.__self__, layer.__func__.__name__
-        yield owner
-        layer = _wrapped_by(owner, method)
-
-
-def _wrapped_by(layer: object, method: str) -> object | None:
-    attributes = getattr(layer, "__dict__", {})
-    for name in _INNER:
-        inner = attributes.get(name)
-        if name != method and callable(inner) and not isinstance(inner, type):
-            return inner  # type: ignore[no-any-return]
-    return None
 
 
 def named(app: object, name: str) -> object | None:
@@ -130,10 +107,7 @@ def reloader(variables: Mapping[str, str]) -> str | None:
 def proxy_fix_inside(app: object) -> str | None:
     if named(app, "werkzeug.middleware.proxy_fix.ProxyFix") is None:
         return None
-    return (
-        "ProxyFix is inside StageDoor, so Stagedoor sees the proxy's address and not the visitor's. Swap the two lines:"
-        " apply ProxyFix after StageDoor, so that it runs before it."
-    )
+    return PROXY_FIX_INSIDE
 
 
 def proxy_fix_remedy_for(app: object, door: object) -> str:

@@ -13,18 +13,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
 from stagedoor.errors import ConfigurationError
 from stagedoor.integrations.configuration import read_settings
+from stagedoor.layers import ends
+from stagedoor.proxy_headers import gives_a_proxy_away
 from stagedoor.settings import Settings
-from stagedoor.surroundings import named, proxy_fix_inside
+from stagedoor.surroundings import PROXY_FIX_INSIDE
 
-from .configuration import configuration, door_in, wsgi_application
+from .configuration import configuration, wsgi_application
+from .passage import Passage, passage_of
 
-_PROXY_FIX = "werkzeug.middleware.proxy_fix.ProxyFix"
+_PROXY_FIX = (
+    "In wsgi.py: from werkzeug.middleware.proxy_fix import ProxyFix;"
+    " application = ProxyFix(get_wsgi_application(), x_for=1)."
+)
 _WRAP = "In wsgi.py, import get_wsgi_application from stagedoor.integrations.django."
 
 
@@ -53,21 +59,22 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
     if application is None:
         hint = f"Set WSGI_APPLICATION to the application that the server runs. {_WRAP}"
         return [checks.Warning("WSGI_APPLICATION is not set.", hint=hint, id="stagedoor.W002")]
-    door = door_in(application)
+    passage = passage_of(application)
+    door = passage.door
     if door is None:
-        return [checks.Warning("WSGI_APPLICATION is not behind Stagedoor.", hint=_WRAP, id="stagedoor.W002")]
+        return [_not_behind(application, passage)]
     found: list[CheckMessage] = []
     if not door.settings.allow and "STAGEDOOR_ALLOW" not in configuration():
         found.append(_nobody("allow"))
     said = check_settings(None)
     found += [each for each in _doubtful(door.settings) if each not in said]
-    if (inside := proxy_fix_inside(door)) is not None:
-        found.append(Error(inside, hint="application = ProxyFix(get_wsgi_application(), x_for=1)", id="stagedoor.E002"))
-    elif named(application, _PROXY_FIX) is None and (told := _told_of_a_proxy()):
+    if passage.fixed_after:
+        found.append(Error(PROXY_FIX_INSIDE, hint=_PROXY_FIX, id="stagedoor.E002"))
+    elif not passage.fixed_before and (told := _told_of_a_proxy()):
         found.append(
             checks.Warning(
                 f"{told} says that there is a proxy, and no ProxyFix tells Stagedoor whose request it is.",
-                hint="application = ProxyFix(get_wsgi_application(), x_for=1), with the number of proxies.",
+                hint=f"{_PROXY_FIX} With the number of proxies for x_for.",
                 id="stagedoor.W003",
             )
         )
@@ -87,6 +94,31 @@ def _nobody(name: str) -> CheckMessage:
     return checks.Warning(f"{name} lets nobody in, so no request is ever debugged.", hint=hint, id="stagedoor.W001")
 
 
+def _not_behind(application: object, passage: Passage) -> CheckMessage:
+    if passage.reached:
+        return checks.Warning("WSGI_APPLICATION is not behind Stagedoor.", hint=_WRAP, id="stagedoor.W002")
+    hiding = ", ".join(sorted({_named(layer) for layer in ends(application)}))
+    problem = f"It can't be told whether WSGI_APPLICATION is behind Stagedoor: {hiding} does not show what it wraps."
+    hint = "Open a window and request a page from an allowed address: its response then has the header Stagedoor."
+    return checks.Warning(problem, hint=hint, id="stagedoor.W002")
+
+
+def _named(layer: object) -> str:
+    kind = layer if hasattr(layer, "__qualname__") else type(layer)
+    return f"{getattr(kind, '__module__', '?')}.{getattr(kind, '__qualname__', '?')}"
+
+
 def _told_of_a_proxy() -> str:
-    names = ("USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT", "SECURE_PROXY_SSL_HEADER")
-    return ", ".join(name for name in names if getattr(settings, name, None))
+    """The settings that tell Django, or an app of it, of a proxy: by their names, or by the header that they hold."""
+    names = ["USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT", "SECURE_PROXY_SSL_HEADER"]
+    told = [name for name in names if getattr(settings, name, None)]
+    # Django's own are those of above, and some of the others warn when they are read.
+    others = set(dir(settings)) - set(dir(global_settings))
+    told += [name for name in sorted(others) if name.isupper() and _holds_header(name)]
+    return ", ".join(told)
+
+
+def _holds_header(name: str) -> bool:
+    value = getattr(settings, name, None)
+    held = value if isinstance(value, list | tuple | set) else [value]
+    return any(isinstance(each, str) and gives_a_proxy_away(each) for each in held)

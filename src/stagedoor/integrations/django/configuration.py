@@ -8,8 +8,6 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from stagedoor.integrations.configuration import PREFIX
-from stagedoor.middleware import StageDoor
-from stagedoor.surroundings import layers
 
 
 def configuration() -> dict[str, Any]:
@@ -24,8 +22,3 @@ def wsgi_application() -> Any:
     """
     name = getattr(settings, "WSGI_APPLICATION", None)
     return import_string(name) if name else None
-
-
-def door_in(application: object) -> StageDoor | None:
-    """The StageDoor among the layers of a WSGI application."""
-    return next((layer for layer in layers(application) if isinstance(layer, StageDoor)), None)

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand
 from stagedoor.console import complain
 from stagedoor.errors import ConfigurationError
 from stagedoor.integrations.configuration import read_settings, run_command
-from stagedoor.integrations.django.configuration import configuration, door_in, wsgi_application
+from stagedoor.integrations.django.configuration import configuration, wsgi_application
+from stagedoor.integrations.django.passage import passage_of
 from stagedoor.settings import Settings
 
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):  # type: ignore[misc]
 def _settings() -> Settings:
     """Those of the application's StageDoor, which may have keywords of its own; else what Django's settings say."""
     try:
-        door = door_in(wsgi_application())
+        door = passage_of(wsgi_application()).door
     except Exception as error:  # Whatever the project's module raises.
         complain(
             f"WSGI_APPLICATION can't be imported ({type(error).__name__}: {error}), so what its StageDoor is given as"
