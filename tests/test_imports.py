@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent / "src" / "stagedoor"
 
 #: A module imports only from those before it; a package counts as one, and within it each may import each.
 ORDER = [
+    "platforms",
     "errors",
     "console",
     "forking",

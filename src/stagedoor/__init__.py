@@ -1,5 +1,10 @@
 """Attach VS Code to a running WSGI application: for requests from allowed addresses only, and only for a while."""
 
+# ruff: noqa: E402  Before anything that an older Python can't read.
+from .platforms import require_python
+
+require_python()
+
 from .errors import ConfigurationError, DebuggerError, StagedoorError, SwitchError, WindowRefused
 from .jobs import traced
 from .middleware import StageDoor

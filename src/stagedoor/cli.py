@@ -19,9 +19,10 @@ from .admission import refusal
 from .allowlist import Allowlist, normalized
 from .console import complain, print_item, print_paragraph, printable
 from .control import folder_beside
-from .errors import ConfigurationError, StagedoorError, SwitchError
+from .errors import ConfigurationError, DebuggerError, StagedoorError, SwitchError
 from .launch_json import client_address, is_installed, launch_json, ssh_line
 from .openness import openness
+from .platforms import gatekeeper_misfit
 from .port_check import check_port
 from .register import tidy
 from .report import print_window, user, where_else, window_document
@@ -145,6 +146,7 @@ def _status(arguments: _Arguments) -> int:
 
 
 def _gatekeeper(arguments: _Arguments) -> int:
+    _require_gatekeeper("stagedoor gatekeeper")
     from .gatekeeper.foreground import run_in_foreground
 
     settings = _settings(arguments)
@@ -209,9 +211,16 @@ def _launch_json(arguments: _Arguments) -> int:
 
 
 def _demo(arguments: _Arguments) -> int:
+    _require_gatekeeper("stagedoor demo")
     from .demo import play, serve  # what it needs, no other command needs
 
     return serve() if arguments.serve else play()
+
+
+def _require_gatekeeper(command: str) -> None:
+    misfit = gatekeeper_misfit(command)
+    if misfit is not None:
+        raise DebuggerError(misfit)
 
 
 #: The options that stand for a setting, and so have a variable too; and one that several commands have.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -148,8 +148,9 @@ class StageDoor:
             if served() is None:
                 # Also for requests that are let in: their threads serve somebody else next.
                 serve(VISITOR)
-            carried: list[str] = []
-            if TOKEN_HEADER in environ or TOKEN_COOKIE in environ.get("HTTP_COOKIE", ""):
+            carried: Sequence[str] = ()
+            # No call: every request in an open window comes here.
+            if TOKEN_HEADER in environ or ("HTTP_COOKIE" in environ and TOKEN_COOKIE in environ["HTTP_COOKIE"]):
                 carried = take_token(environ)
                 hide_token_from_trackers()
             remote = environ.get("REMOTE_ADDR")

@@ -91,8 +91,9 @@ def user() -> str:
     """The name of this process's user."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # OSError from Python 3.13 on: a container's user that has no name
-        return f"uid {os.getuid()}"
+    # OSError from Python 3.13 on: a container's user that has no name; ImportError: a platform without pwd.
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "nobody known"
 
 
 def _seen(workers: int) -> str:

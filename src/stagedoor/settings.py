@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +18,7 @@ from .errors import ConfigurationError
 from .gatekeeper_config import GatekeeperConfig
 from .identity import Application
 from .openness import openness
+from .platforms import missing_for_gatekeeper
 from .register import Register
 from .switches import EnvironmentSwitch, FileSwitch, MemorySwitch, default_path, switch_from
 from .switches.base import Switch
@@ -28,7 +28,7 @@ DEFAULT_BIND = "127.0.0.1:5678"
 DEFAULT_MAX_WINDOW = timedelta(hours=8)
 DEFAULT_MAX_PAUSE = timedelta(minutes=10)
 DEFAULT_FORWARDED = "refuse"
-DEBUGGERS = ("gatekeeper", "listen") if hasattr(socket, "AF_UNIX") and os.name == "posix" else ("listen",)
+DEBUGGERS = ("listen",) if missing_for_gatekeeper() else ("gatekeeper", "listen")
 
 _BOOLEANS = {
     "1": True,

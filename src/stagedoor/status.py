@@ -12,6 +12,7 @@ from typing import Any
 from .console import print_paragraph, print_row
 from .control import ControlConnection, ControlError
 from .errors import SwitchError
+from .platforms import missing_for_gatekeeper
 from .report import print_window, where_else, window_document
 from .settings import Settings
 from .window import Window
@@ -37,6 +38,8 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
     ``refused``      the last refused peers: ``address``, ``reason``, ``at``
     ================ ==========================================================================================
     """
+    if missing_for_gatekeeper():
+        return None
     with suppress(OSError, EOFError, TimeoutError, ControlError):
         connection = ControlConnection(Path(settings.gatekeeper_config().control))
         try:

@@ -229,9 +229,9 @@ def user_name(uid: int | None = None) -> str:
 
 @functools.cache  # a directory service may be slow, and reading is done again and again
 def _named(uid: int) -> str:
-    import pwd  # here, because Windows has none
-
     try:
+        import pwd  # here, because not every platform has one
+
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
+    except (ImportError, KeyError):
         return f"uid {uid}"
