@@ -88,9 +88,10 @@ def _bare(presented: str) -> str:
 
 
 def _token_problem(address: str, token: str, presented: str | None, why: str) -> str:
+    peer = "a peer on the Unix socket" if address == UNIX_PEER else address
     if presented is None:
-        return f"no token came from {address}: {why}"
+        return f"no token came from {peer}: {why}"
     came = len(_bare(presented))
     if came != len(token):
-        return f"wrong token: {len(token)} characters expected, {came} came from {address}"
-    return f"wrong token: {came} characters came from {address}, as expected, but not these: perhaps an old window's"
+        return f"wrong token: {len(token)} characters expected, {came} came from {peer}"
+    return f"wrong token: {came} characters came from {peer}, as expected, but not these: perhaps an old window's"
