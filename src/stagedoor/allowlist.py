@@ -153,7 +153,7 @@ def _compiled(spans: Iterable[Span]) -> Callable[[object], bool]:
     ipv4_spans = [(first, last) for version, first, last in spans if version == 4]
     ipv6_spans = [(first, last) for version, first, last in spans if version == 6]
     ipv6_spans += [(_MAPPED.first + first, _MAPPED.first + last) for first, last in ipv4_spans]
-    ipv4, ipv6 = _searchable(ipv4_spans, 4), _searchable(ipv6_spans, 16)
+    (ipv4_bounds, ipv4_answers), (bounds, answers) = _searchable(ipv4_spans, 4), _searchable(ipv6_spans, 16)
 
     def is_allowed(address: object) -> bool:
         if type(address) is not str:
@@ -161,11 +161,12 @@ def _compiled(spans: Iterable[Span]) -> Callable[[object], bool]:
         try:
             # As _packed reads it, but without another call.
             if ":" not in address:
-                packed, (bounds, answers) = inet_pton(AF_INET, address), ipv4
-            elif "%" not in address:
-                packed, (bounds, answers) = inet_pton(AF_INET6, address), ipv6
-            else:
+                packed = inet_pton(AF_INET, address)
+                answer = ipv4_answers[packed[0]]
+                return bisect_right(ipv4_bounds, packed) & 1 == 1 if answer is None else answer
+            if "%" in address:
                 return False
+            packed = inet_pton(AF_INET6, address)
         except (OSError, ValueError):
             return False
         answer = answers[packed[0]]
