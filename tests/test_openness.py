@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stagedoor import StageDoor
 from stagedoor.allowlist import Allowlist
+from stagedoor.cli import main
 from stagedoor.openness import openness
 
 EVERYBODY = "all of the internet's {} addresses"
@@ -133,3 +134,20 @@ def test_a_window_of_the_environment_that_nobody_can_attach_to_is_said(
     monkeypatch.delenv("STAGEDOOR_TOKEN")
     StageDoor(app, allow="203.0.113.7")
     assert "nobody can attach to 127.0.0.1:5678" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("allow", "address", "code", "said"),
+    [
+        pytest.param("0.0.0.0/1,128.0.0.0/1", "203.0.113.7", 0, "all of the internet's IPv4", id="everybody"),
+        pytest.param("127.0.0.1", "203.0.113.7", 1, "lets in loopback, by 127.0.0.1", id="loopback"),
+        pytest.param("203.0.113.7", "203.0.113.7", 0, None, id="a narrow one"),
+    ],
+)
+def test_the_command_check_says_it_too(
+    allow: str, address: str, code: int, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", address, "--allow", allow]) == code
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("Warning:" in told) is (said is not None)
+    assert (said or "") in told
