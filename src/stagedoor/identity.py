@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .surroundings import layers
+from .layers import layers
 
 _OURS = f"{__name__.partition('.')[0]}."
 #: No directory with more entries is looked through for the links of releases.
