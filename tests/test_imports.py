@@ -82,6 +82,7 @@ OUTSIDE = {
     "netaddr": {"allowlist"},
     "debugpy": {"tracing", "debuggers.listen"},
     "werkzeug": {"visit", "demo"},
+    "_xxsubinterpreters": {"servers.dangers"},  # below 3.12 only
     "flask": {"integrations.flask"},
     "click": {"integrations.flask"},
     "django": {"integrations.django"},

@@ -265,16 +265,19 @@ def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
     [
         pytest.param({"wsgi.multiprocess": True}, "--workers 1 --threads 8", id="a server of several processes"),
         pytest.param({"wsgi.multithread": False}, "--threads 8", id="a server that handles one request at a time"),
+        pytest.param({}, "STAGEDOOR_THREADS", id="a server that only says that it has threads"),
     ],
 )
 def test_a_server_that_a_pause_would_stop_is_refused(
-    stage: Stage, caplog: pytest.LogCaptureFixture, flags: dict[str, bool], words: str
+    caplog: pytest.LogCaptureFixture, flags: dict[str, bool], words: str
 ) -> None:
+    stage = Stage(threads=None)
     stage.open()
     for _ in range(3):
         answer = serve(stage.door, make_environ("/view?mine") | flags)
         assert answer.text == "total 7 for mine"
         assert "client=busy; reason=" in str(answer.header)
+    stage.stop()
     failures = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(failures) == 1
     assert words in failures[0]

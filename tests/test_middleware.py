@@ -494,7 +494,7 @@ class Unreliable(Exception):
 def test_an_error_of_ours_leaves_the_request_alone(
     part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    door = StageDoor(plain, allow=ALLOWED, switch="memory", debugger="listen", bind="127.0.0.1:1")
+    door = StageDoor(plain, allow=ALLOWED, switch="memory", debugger="listen", bind="127.0.0.1:1", threads=8)
     door.open(timedelta(minutes=5))
 
     def fail(*arguments: Any, **keywords: Any) -> Any:

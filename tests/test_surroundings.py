@@ -24,6 +24,7 @@ from stagedoor import StageDoor
 from stagedoor import surroundings as seen
 from stagedoor.integrations.flask import StageDoor as FlaskStageDoor
 from stagedoor.layers import layers
+from stagedoor.servers import Server
 from support.servers import ALLOWED
 from support.stage import make_environ, serve
 from support.waiting import wait_for
@@ -166,15 +167,16 @@ def test_the_reloader(variables: dict[str, str], remedy: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "says"),
+    ("server", "says"),
     [
-        pytest.param({"wsgi.multithread": False, "wsgi.multiprocess": True}, True, id="processes of one thread"),
-        pytest.param({}, True, id="a server that says nothing"),
-        pytest.param({"wsgi.multithread": True}, False, id="threads"),
+        pytest.param(Server("uWSGI", 1, has_other_processes=True), True, id="processes of one thread"),
+        pytest.param(Server("uWSGI", 1), False, id="one thread: nothing is paused there"),
+        pytest.param(Server(), False, id="a server that can't be asked"),
+        pytest.param(Server("uWSGI", 4, has_other_processes=True), False, id="threads"),
     ],
 )
-def test_a_server_without_threads(environ: dict[str, Any], says: bool) -> None:
-    assert (seen.one_request_at_a_time(environ) is not None) is says
+def test_a_server_without_threads(server: Server, says: bool) -> None:
+    assert (seen.one_request_at_a_time(server) is not None) is says
 
 
 def tracer(frame: Any, event: str, argument: Any) -> None: ...
@@ -211,7 +213,7 @@ class Hostile:
 
 
 def test_an_application_that_fails_when_it_is_looked_at_does_no_harm() -> None:
-    assert seen.seeds_of_trouble(Hostile(), {"wsgi.multithread": True}, {}) == []
+    assert seen.seeds_of_trouble(Hostile(), {}) == []
 
 
 def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: ServeGated) -> None:

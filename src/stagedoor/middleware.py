@@ -15,6 +15,7 @@ from .carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
 from .clientaddr import client_address
 from .debuggers.base import Debugger
 from .identity import identify
+from .servers import entrances
 from .serving import VISITOR, serve, served
 from .settings import Settings
 from .surroundings import proxy_fix_remedy_for
@@ -64,6 +65,11 @@ class StageDoor:
     :param break_on: which matching requests stop at their first line of the user's code by themselves: the beginnings
         of their paths (``["/checkout"]`` means ``/checkout`` and all below it), or a function of the environ. A
         function that fails is recorded, and the request goes on. None by default.
+    :param threads: how many requests one process of the server handles at the same time, for a server that can't be asked.
+        One thread is always left for the others, so nothing is paused where the number is not known. By default it is
+        what the server itself says (gunicorn, waitress, uWSGI, mod_wsgi, Werkzeug, and all that call the application in
+        a :class:`~concurrent.futures.ThreadPoolExecutor`, whose own number counts), else as many requests as were seen
+        inside at once.
     :param clock: the clock seam, for tests.
     :raises ConfigurationError: if a setting is wrong; the message names it, its value, and what would be right.
     """
@@ -81,6 +87,7 @@ class StageDoor:
         max_pause: timedelta | str | None = None,
         debugger: str | None = None,
         break_on: BreakOn | str | Iterable[str] | None = None,
+        threads: int | str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = Settings.read(
@@ -93,6 +100,7 @@ class StageDoor:
             max_pause=max_pause,
             debugger=debugger,
             break_on=break_on,
+            threads=threads,
             clock=clock,
         )
         self._app = app
@@ -197,11 +205,14 @@ class StageDoor:
             )
 
 
+entrances.add(StageDoor.__call__.__code__)
+
+
 def _debugger(settings: Settings, watch: WindowWatch, audit: Audit) -> Debugger:
     if settings.debugger == "gatekeeper":
         from .debuggers.gatekeeper import GatekeeperDebugger
 
-        return GatekeeperDebugger(settings.gatekeeper_config(), watch, audit, settings.max_pause)
+        return GatekeeperDebugger(settings.gatekeeper_config(), watch, audit, settings.max_pause, settings.threads)
     from .debuggers.listen import ListenDebugger
 
-    return ListenDebugger(settings.bind, watch, audit, settings.max_pause)
+    return ListenDebugger(settings.bind, watch, audit, settings.max_pause, settings.threads)

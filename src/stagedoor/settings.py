@@ -56,6 +56,7 @@ class Settings:
     max_pause: timedelta
     debugger: str
     break_on: BreakOn | None
+    threads: int | None
 
     @classmethod
     def read(
@@ -70,6 +71,7 @@ class Settings:
         max_pause: timedelta | str | None = None,
         debugger: str | None = None,
         break_on: BreakOn | str | Iterable[str] | None = None,
+        threads: int | str | None = None,
         environ: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Settings:
@@ -91,6 +93,7 @@ class Settings:
             max_pause=_duration(*source.choose("max_pause", max_pause, DEFAULT_MAX_PAUSE)),
             debugger=_choice(*source.choose("debugger", debugger, DEBUGGERS[0]), DEBUGGERS),
             break_on=parse_break_on(*source.choose("break_on", break_on, "")),
+            threads=_count(*source.choose("threads", threads, None)),
         )
 
     @property
@@ -195,6 +198,20 @@ def _boolean(value: object, name: str) -> bool:
     if isinstance(value, str) and value.strip().lower() in _BOOLEANS:
         return _BOOLEANS[value.strip().lower()]
     raise ConfigurationError(name, value, "is neither true nor false", 'Write "1" or "0".')
+
+
+def _count(value: object, name: str) -> int | None:
+    if value is None:
+        return None
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+        return number
+    raise ConfigurationError(
+        name,
+        value,
+        "is not a number of threads",
+        "Write how many requests one process of the server handles at the same time, such as 8.",
+    )
 
 
 def _choice(value: object, name: str, choices: tuple[str, ...]) -> str:

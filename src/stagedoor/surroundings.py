@@ -13,6 +13,7 @@ from typing import Any
 from .clientaddr import PROXY_FIX_REMEDY, proxy_fix_remedy
 from .layers import layers
 from .proxy_headers import forwarding_header
+from .servers import Server, surrounding_server
 
 PROXY_FIX_INSIDE = (
     "ProxyFix is inside StageDoor, so Stagedoor sees the proxy's address and not the visitor's. Swap the two lines:"
@@ -35,7 +36,7 @@ def seeds_of_trouble(app: object, environ: Mapping[str, Any], variables: Mapping
         # A request that is refused for it says so itself.
         lambda: None if forwarding_header(environ) is not None else proxy_fix_inside(app),
         lambda: trace_function_taken(sys.gettrace(), threading.gettrace(), debugger_tool()),
-        lambda: one_request_at_a_time(environ),
+        lambda: one_request_at_a_time(surrounding_server()),
     )
     found = []
     for look in looks:
@@ -164,10 +165,10 @@ def debugger_tool() -> str | None:
     return monitoring.get_tool(monitoring.DEBUGGER_ID) if monitoring is not None else None
 
 
-def one_request_at_a_time(environ: Mapping[str, Any]) -> str | None:
-    if environ.get("wsgi.multithread"):
+def one_request_at_a_time(server: Server) -> str | None:
+    if server.threads != 1 or not server.has_other_processes:
         return None
     return (
-        "Each of the server's processes handles one request at a time, so while one is paused its process serves nobody"
-        " else. Run it with threads (gunicorn: --threads 8; waitress has them)."
+        f"Each of {server.name}'s processes handles one request at a time, so while one is paused its process serves"
+        f" nobody else. {server.more_threads}".rstrip()
     )

@@ -47,7 +47,9 @@ class State:
 
 
 def door(app: Application, port: int) -> Application:
-    return StageDoor(app, allow=ALLOWED, switch=switch_path(port), bind=f"127.0.0.1:{port}", debugger="gatekeeper")
+    return StageDoor(
+        app, allow=ALLOWED, switch=switch_path(port), bind=f"127.0.0.1:{port}", debugger="gatekeeper", threads=100
+    )
 
 
 def switch_path(port: int) -> Path:

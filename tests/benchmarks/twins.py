@@ -14,12 +14,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from benchmarks.workloads import Application, application, make_environ, serve
+from support.pooled import PooledThread
 
 #: Seconds that a twin may take to answer.
 PATIENCE = 60.0
@@ -33,9 +34,8 @@ class Site:
 
     def __init__(self, wrap: Callable[[Application], Application]) -> None:
         self.app = wrap(application)
-        self._others = ThreadPoolExecutor(1, thread_name_prefix="server")
+        self._others = PooledThread("server")
         self._matching: list[Future[bytes]] = []
-        self._pools: list[ThreadPoolExecutor] = []
 
     def time(self, view: str, requests: int) -> tuple[float, float]:
         """What a request that does not match takes on a pooled thread: seconds, and those of them on a processor."""
@@ -63,9 +63,8 @@ class Site:
 
     def send(self, view: str, on_pooled_thread: bool) -> None:
         """Begin a matching request: on the thread that serves the others too, or on one of its own."""
-        pool = self._others if on_pooled_thread else ThreadPoolExecutor(1)
-        self._pools.append(pool)
-        self._matching.append(pool.submit(serve, self.app, make_environ(view, matching=True)))
+        thread = self._others if on_pooled_thread else PooledThread("matching")
+        self._matching.append(thread.submit(serve, self.app, make_environ(view, matching=True)))
 
     def answered(self) -> int:
         """Wait for the answers to all matching requests; returns how many there were."""

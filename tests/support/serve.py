@@ -57,10 +57,11 @@ def serve_werkzeug(name: str, host: str, port: int) -> None:
     from werkzeug.serving import run_simple
 
     start_background()
-    watched = options().get("reload_when_changed")
+    watched, processes = options().get("reload_when_changed"), int(options().get("processes", 1))
     run_simple(
-        host, port, wrapped(name), threaded=True, use_reloader=watched is not None, reloader_type="stat",
-        reloader_interval=0.1, extra_files=[watched] if watched else None,
+        host, port, wrapped(name), threaded=processes == 1 and "nothreading" not in options(), processes=processes,
+        use_reloader=watched is not None, reloader_type="stat", reloader_interval=0.1,
+        extra_files=[watched] if watched else None,
     )  # fmt: skip
 
 
@@ -107,6 +108,18 @@ def serve_eventlet(name: str, host: str, port: int) -> None:
     wsgi.server(eventlet.listen((host, port)), wrapped(name), log_output=False)
 
 
+def serve_apache(name: str, host: str, port: int) -> None:
+    from support import apache
+
+    apache.serve_apache(name, host, port, options())
+
+
+def serve_express(name: str, host: str, port: int) -> None:
+    from support import apache
+
+    apache.serve_mod_wsgi_express(name, host, port, options())
+
+
 def serve_uwsgi(name: str, host: str, port: int) -> None:
     # It is a program of its own, with Python inside, and imports :func:`for_uwsgi` from this module.
     arguments = {"http-socket": f"{host}:{port}", "module": "support.serve:for_uwsgi()", "need-app": "", "master": ""}
@@ -125,6 +138,12 @@ def for_uwsgi() -> Any:
     return wrapped(os.environ["STAGEDOOR_TESTS_APP"])
 
 
+def for_granian() -> Any:
+    configure_logging()
+    start_background()
+    return wrapped(os.environ["STAGEDOOR_TESTS_APP"])
+
+
 def configure_logging() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -135,7 +154,13 @@ def main() -> None:
     configure_logging()
     if "STAGEDOOR_TESTS_EXECUTABLE" in os.environ:
         sys.executable = os.environ["STAGEDOOR_TESTS_EXECUTABLE"]
-    globals()[f"serve_{server}"](name, host, int(port))
+    if f"serve_{server}" in globals():
+        globals()[f"serve_{server}"](name, host, int(port))
+        return
+    from support import foreign_servers
+
+    os.environ["STAGEDOOR_TESTS_APP"] = name
+    getattr(foreign_servers, f"serve_{server}")(wrapped(name), host, int(port), options())
 
 
 if __name__ == "__main__":

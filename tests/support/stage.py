@@ -10,7 +10,7 @@ import _thread
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from stagedoor import StageDoor, Window
 from stagedoor.dapclient import DapClient
 from stagedoor.tracing import current_tracing
 from support import application
+from support.pooled import PooledThread
 from support.servers import ALLOWED, OTHER, free_port
 from support.waiting import wait_for
 
@@ -80,10 +81,10 @@ class Worker:
 
     def __init__(self, door: Callable[..., Iterable[bytes]], name: str) -> None:
         self._door = door
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = PooledThread(name)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        return self._pool.submit(function, *arguments)
+        return self._thread.submit(function, *arguments)
 
     def start_get(
         self, path: str, source: str | None = ALLOWED, headers: Mapping[str, str] | None = None
@@ -96,7 +97,7 @@ class Worker:
         return self.start_get(path, source, headers).result(timeout)
 
     def stop(self) -> None:
-        self._pool.shutdown(wait=False)
+        self._thread.end()
 
 
 class Stage:
@@ -117,7 +118,7 @@ class Stage:
     ) -> None:
         self.host, self.port = host, free_port(host)
         bind = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-        settings = {"allow": ALLOWED, "switch": "memory", "bind": bind, "debugger": "listen"}
+        settings = {"allow": ALLOWED, "switch": "memory", "bind": bind, "debugger": "listen", "threads": 100}
         self.door = StageDoor(app, **{**settings, **keywords})
         self.workers = [Worker(self.door, f"worker-{number}") for number in range(workers)]
         self.clients: list[DapClient] = []

@@ -6,20 +6,25 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stagedoor.servers import surrounding_server, threads_are_off
+from stagedoor.servers import A_THREAD_EACH, danger_here, pauses, surrounding_server
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    server = surrounding_server(multithread=environ["wsgi.multithread"])
+    server = surrounding_server()
+    multithread = environ["wsgi.multithread"]
+    limit, reason = pauses(server, configured=None, seen=1, multithread=multithread)
     known = {
-        "threads": server.threads,
-        "pause_limit": server.pause_limit,
+        "name": server.name,
+        "threads": "each" if server.threads == A_THREAD_EACH else server.threads,
+        "pauses": "each" if limit == A_THREAD_EACH else limit,
+        "reason": reason,
         "keeps_alive": server.keep_alive is not None,
         "must_end": server.must_end,
+        "kills_after": server.kills_after,
         "warning": server.warning,
-        "threads_are_off": threads_are_off(),
-        "multithread": environ["wsgi.multithread"],
-        "multiprocess": environ["wsgi.multiprocess"],
+        "refusal": danger_here() or server.refusal,
+        "multithread": bool(multithread),
+        "multiprocess": bool(environ["wsgi.multiprocess"]),
     }
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(known).encode()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import sys
+import logging
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from stagedoor import forking
 from stagedoor.audit import Audit
-from stagedoor.errors import DebuggerError
-from stagedoor.servers import Server, surrounding_server
+from stagedoor.servers import Pauses, Server, danger_here, pauses, surrounding_server, threads_inside
 from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
@@ -31,27 +30,46 @@ class Debugger(ABC):
     :param watch: what this process knows of the window.
     :param audit: where it is recorded.
     :param max_pause: a request that is paused longer is continued.
+    :param threads: how many threads the server has, as the operator says; of one that can be asked its own word counts.
     """
 
     #: As ``debugger=`` and ``STAGEDOOR_DEBUGGER`` name it.
     name: str
 
-    def __init__(self, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
+    def __init__(self, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None) -> None:
         self.watch = watch
         self.audit = audit
         self.max_pause = max_pause
+        self._threads = threads
+        self._server: Server | None = None
+        #: The most requests that were seen inside at once.
+        self._seen = 0
         self._lock = threading.Lock()
         self._run: Run | None = None
         _all.add(self)
         forking.register(self)
 
-    @abstractmethod
     def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
-        """Why this back end can't debug this process, a sentence, or ``None``.
+        """Why this process can't be debugged, sentences, or ``None``. Nothing of a debugger is imported before this.
 
         :param multiprocess: ``environ["wsgi.multiprocess"]``.
         :param multithread: ``environ["wsgi.multithread"]``.
         """
+        return danger_here() or self.server().refusal
+
+    def server(self) -> Server:
+        """The server around the request that the calling thread serves; one that can't be told is looked for again."""
+        server = self._server
+        if server is None or server.threads is None:
+            server = self._server = surrounding_server()
+        return server
+
+    def pauses(self, *, multithread: bool) -> Pauses:
+        """How many requests of this process may be paused at the same time."""
+        server = self.server()
+        if server.threads is None and self._threads is None:
+            self._seen = max(self._seen, threads_inside())
+        return pauses(server, configured=self._threads, seen=self._seen, multithread=multithread)
 
     @abstractmethod
     def begin(self, run: Run) -> None:
@@ -76,11 +94,8 @@ class Debugger(ABC):
         return True
 
     @abstractmethod
-    def armed(self, run: Run, request: str, server: Server) -> Armed:
-        """The debugger for one matching request of a run that has begun. Runs on the request's thread.
-
-        :param server: the server around it, which does not have to end.
-        """
+    def armed(self, run: Run, request: str) -> Armed:
+        """The debugger for one matching request of a run that has begun. Runs on the request's thread."""
 
     def is_worth_waiting(self) -> bool:
         """Whether a client may be attached already, so that a request waits for the debugger to start."""
@@ -101,9 +116,19 @@ class Debugger(ABC):
                 run = self._run
                 if run is None or not run.serves(window):
                     _stop_at_exit()
+                    self._server = None  # Its threads may be others by now.
                     before, run = run, self.new_run(window)
+                    run.server = self.server()
+                    if run.server.warning is not None:
+                        self.audit.record("trouble", run.server.warning, level=logging.WARNING)
                     run.start(after=before)
                     self._run = run
+        limit, reason = self.pauses(multithread=multithread)
+        run.serve(limit)
+        if reason is not None:
+            self.audit.failed("server", f"{reason} The request goes on undebugged.")
+            run.explain(reason)
+            return Armed(None, reason)
         if not run.ready.is_set() and not self.is_worth_waiting():
             return Armed(None, None)
         if not run.ready.wait(run.patience):
@@ -112,11 +137,9 @@ class Debugger(ABC):
             return Armed(None, run.failure)
         if not run.begun:
             return Armed(None, "the window has just ended")
-        if run.server is None:
-            run.server = surrounding_server(multithread=multithread)
-        if run.server.must_end:
+        if run.must_end:
             return Armed(None, "this worker has to end")
-        return self.armed(run, request, run.server)
+        return self.armed(run, request)
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the debugging now, as at the window's end, and wait for it.
@@ -131,6 +154,8 @@ class Debugger(ABC):
         """In a forked child: there is no window's thread here, and nothing was started."""
         self._lock = threading.Lock()
         self._run = None
+        self._server = None
+        self._seen = 0
 
 
 class Armed(NamedTuple):
@@ -142,25 +167,6 @@ class Armed(NamedTuple):
 
     tracing: Tracing | None
     busy: str | None
-
-
-def refuse_patched_threads() -> None:
-    """Refuse processes whose threads are greenlets: a pause there stops the whole hub (debugpy issues 749 and 1206).
-
-    :raises DebuggerError: if gevent or eventlet has patched this process.
-    """
-    patched = None
-    gevent = sys.modules.get("gevent.monkey")
-    if gevent is not None and (gevent.is_module_patched("threading") or gevent.is_module_patched("socket")):
-        patched = "gevent"
-    eventlet = sys.modules.get("eventlet.patcher")
-    if eventlet is not None and (eventlet.is_monkey_patched("thread") or eventlet.is_monkey_patched("socket")):
-        patched = "eventlet"
-    if patched:
-        raise DebuggerError(
-            f"{patched} has patched this process: all its requests share one thread, and a pause would stop them all.",
-            "Serve the application with threads, for example gunicorn's gthread worker, while you debug it.",
-        )
 
 
 _all: weakref.WeakSet[Debugger] = weakref.WeakSet()

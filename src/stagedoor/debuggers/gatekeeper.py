@@ -14,12 +14,11 @@ from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.gatekeeper_config import GatekeeperConfig
-from stagedoor.servers import Server, threads_are_off
 from stagedoor.tracing import Tracing, refuse_other_debugger
 from stagedoor.watch import WindowWatch
 from stagedoor.window import Window
 
-from .base import Armed, Debugger, refuse_patched_threads
+from .base import Armed, Debugger
 from .hello import say_hello
 from .leftovers import sweep
 from .membership import Membership
@@ -34,17 +33,16 @@ class GatekeeperDebugger(Debugger):
 
     name = "gatekeeper"
 
-    def __init__(self, config: GatekeeperConfig, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
-        super().__init__(watch, audit, max_pause)
+    def __init__(
+        self,
+        config: GatekeeperConfig,
+        watch: WindowWatch,
+        audit: Audit,
+        max_pause: timedelta,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(watch, audit, max_pause, threads)
         self._config = config
-
-    def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
-        if not multithread and not multiprocess:
-            return (
-                "The server handles one request at a time, so a paused request would stop everybody."
-                " Run it with threads or with several processes (gunicorn: --threads 8)."
-            )
-        return threads_are_off()
 
     def is_worth_waiting(self) -> bool:
         # Where no gatekeeper is, no client can be.
@@ -56,11 +54,10 @@ class GatekeeperDebugger(Debugger):
 
     def begin(self, run: Run) -> None:
         assert isinstance(run, Membership)
-        refuse_patched_threads()
         refuse_other_debugger()
         run.connect(say_hello(self._config, run.window, self.audit))
 
-    def armed(self, run: Run, request: str, server: Server) -> Armed:
+    def armed(self, run: Run, request: str) -> Armed:
         assert isinstance(run, Membership)
         if run.client == "off":
             return Armed(None, None)

@@ -18,11 +18,10 @@ from pathlib import Path
 from stagedoor.audit import Audit
 from stagedoor.bind import Bind
 from stagedoor.errors import ConfigurationError, DebuggerError
-from stagedoor.servers import Server
 from stagedoor.tracing import Tracing
 from stagedoor.watch import WindowWatch
 
-from .base import Armed, Debugger, refuse_patched_threads
+from .base import Armed, Debugger
 from .interpreter import python_executable
 from .run import Run
 
@@ -43,7 +42,9 @@ class ListenDebugger(Debugger):
 
     name = "listen"
 
-    def __init__(self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta) -> None:
+    def __init__(
+        self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None
+    ) -> None:
         if bind.path or not bind.is_local:
             raise ConfigurationError(
                 "bind",
@@ -51,7 +52,7 @@ class ListenDebugger(Debugger):
                 "is not a port on a loopback address, and the listen back end can't keep anybody out",
                 "Use 127.0.0.1:5678 and an SSH tunnel.",
             )
-        super().__init__(watch, audit, max_pause)
+        super().__init__(watch, audit, max_pause, threads)
         self.host, self.port = bind.host, bind.port
         self._adapter_token: str | None = None
 
@@ -61,15 +62,11 @@ class ListenDebugger(Debugger):
                 "The server runs several processes, and the listen back end can debug only one."
                 " Run one process with threads (gunicorn: --workers 1 --threads 8)."
             )
-        if not multithread:
-            return (
-                "The server handles one request at a time, so a paused request would stop everybody."
-                " Run it with threads (gunicorn: --threads 8)."
-            )
-        return None
+        reason = super().refusal(multiprocess=multiprocess, multithread=multithread)
+        # There would be nobody to tell: without a debugger this back end has no console.
+        return reason or self.pauses(multithread=multithread).reason
 
     def begin(self, run: Run) -> None:
-        refuse_patched_threads()
         tracing = Tracing(run)
         try:
             self.host, self.port = tracing.start(self._listen)
@@ -79,14 +76,12 @@ class ListenDebugger(Debugger):
             ) from error
         self._adapter_token = tracing.access_token
         time.sleep(_ACQUAINTANCE)
-        run.tracing = tracing
+        run.take(tracing)
         self.audit.record(
             "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
         )
 
-    def armed(self, run: Run, request: str, server: Server) -> Armed:
-        if run.tracing is not None:
-            run.tracing.pause_limit = server.pause_limit
+    def armed(self, run: Run, request: str) -> Armed:
         return Armed(run.tracing, None)
 
     def tick(self, run: Run) -> bool:

@@ -53,6 +53,7 @@ class Membership(Run):
         self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._doorbell: Doorbell | None = None
         self._warned: set[float] = set()
+        self._explained: set[str] = set()
 
     def connect(self, connection: ControlConnection) -> None:
         self._doorbell = Doorbell()
@@ -148,6 +149,11 @@ class Membership(Run):
     def say(self, sentence: str) -> None:
         self._post({"console": sentence})
 
+    def explain(self, reason: str) -> None:
+        if self.client == "on" and reason not in self._explained:
+            self._explained.add(reason)
+            self.say(f"Your requests are not paused. {reason}")
+
     def _send_outbox(self, connection: ControlConnection) -> None:
         with suppress(queue.Empty):
             while True:
@@ -164,14 +170,12 @@ class Membership(Run):
             connection = ControlConnection(self._path)
             try:
                 connection.send({"debuggee": {"pid": os.getpid()}})
-                if self.server is not None:
-                    tracing.pause_limit = self.server.pause_limit
                 tracing.start_over(connection.detach())
             except BaseException:
                 connection.close()
                 raise
-            self.tracing = tracing
-            if self.server is not None and self.server.warning is not None:
+            self.take(tracing)
+            if self.server.warning is not None:
                 self.say(self.server.warning)
         except Exception as error:
             self.failed(error)
@@ -192,6 +196,7 @@ class Membership(Run):
             with self._changed:
                 self.client = str(message["client"])
                 self._changed.notify_all()
+            self._explained.clear()
             self._post({"seen": self.client})
         elif "audit" in message:
             record = message["audit"]
@@ -206,16 +211,15 @@ class Membership(Run):
         self._drop_dead_debugger()
         self._tell_of_moved_end()
         pauses = self.tracing.pauses if self.tracing is not None else []
-        server = self.server
         if self.holds_up_the_end:
             self.say(f"worker {os.getpid()} has to end, so its requests run on.")
             if self._control is not None:
                 with suppress(OSError):
                     self._send_outbox(self._control)
             return False
-        if server is not None and (pauses or self._waiting) and server.keep_alive is not None:
+        if (pauses or self._waiting) and self.server.keep_alive is not None:
             with suppress(Exception):
-                server.keep_alive()
+                self.server.keep_alive()
         self._warn_of_the_end(pauses)
         return True
 
@@ -226,12 +230,13 @@ class Membership(Run):
             self._post({"window": dump_window(window)})
 
     def _warn_of_the_end(self, pauses: list[Pause]) -> None:
-        limit = self._max_pause.total_seconds()
         for pause in pauses:
-            left = limit - (time.monotonic() - pause.since)
-            if limit > _PAUSE_WARNING >= left and pause.since not in self._warned:
+            until = self.end_of(pause)
+            left, is_killed = until - time.monotonic(), until < pause.since + self._max_pause.total_seconds()
+            if until - pause.since > _PAUSE_WARNING >= left and pause.since not in self._warned:
                 self._warned.add(pause.since)
-                self.say(f"{pause.request} is continued in {max(0, round(left))} s (max_pause).")
+                why = f"{self.server.name} would kill its worker" if is_killed else "max_pause"
+                self.say(f"{pause.request} is continued in {max(0, round(left))} s ({why}).")
 
     # TracingListener
 

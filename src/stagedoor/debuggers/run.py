@@ -36,8 +36,10 @@ class Run:
         self.window = window
         self.tracing: Tracing | None = None
         self.failure: str | None = None
-        #: The server around this process's requests, once one of them has come.
-        self.server: Server | None = None
+        #: The server around this process's requests.
+        self.server = Server()
+        #: How many of them may be paused at the same time.
+        self.pause_limit = 0
         #: Whether :meth:`Debugger.begin` went well.
         self.begun = False
         #: Set when :meth:`Debugger.begin` is through, well or not.
@@ -52,6 +54,8 @@ class Run:
         self._cancelled = threading.Event()
         self._ending = False
         forking.register(self)
+        #: When the last matching request of each thread came, on the monotonic clock, where the server looks at that.
+        self._came: dict[int, float] = {}
 
     def serves(self, window: Window) -> bool:
         """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
@@ -93,16 +97,46 @@ class Run:
     def wake(self) -> None:
         """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
 
+    def serve(self, pause_limit: int) -> None:
+        """The calling thread serves a matching request.
+
+        :param pause_limit: how many of this process may be paused at the same time, as far as is known now.
+        """
+        self.pause_limit = pause_limit
+        tracing = self.tracing
+        if tracing is not None:
+            tracing.pause_limit = pause_limit
+        if self.server.longest_request is not None:
+            self._came[threading.get_ident()] = time.monotonic()
+
+    def take(self, tracing: Tracing) -> None:
+        """The debugger has started."""
+        tracing.pause_limit = self.pause_limit
+        self.tracing = tracing
+
+    def explain(self, reason: str) -> None:
+        """Tell a developer who is attached why a request is not debugged."""
+
     def say(self, sentence: str) -> None:
         """Write a line to the developer's debug console."""
         if self.tracing is not None:
             self.tracing.say(f"Stagedoor: {sentence}")
 
     @property
+    def must_end(self) -> bool:
+        """Whether this process has to end."""
+        return self.server.must_end
+
+    @property
     def holds_up_the_end(self) -> bool:
         """Whether a request is paused while the worker has to end, which waits for its requests."""
-        tracing, server = self.tracing, self.server
-        return tracing is not None and server is not None and bool(tracing.pauses) and server.must_end
+        return self.tracing is not None and bool(self.tracing.pauses) and self.must_end
+
+    def end_of(self, pause: Pause) -> float:
+        """Until when a request may be paused, on the monotonic clock."""
+        until, limit = pause.since + self._debugger.max_pause.total_seconds(), self.server.longest_request
+        came = self._came.get(pause.thread)
+        return until if limit is None or came is None else min(until, came + limit)
 
     def forget_in_child(self) -> None:
         """In a forked child, where the request that forked may still end: its run is over, and nobody waits for it."""
@@ -163,10 +197,13 @@ class Run:
         )
 
     def _continue_long_pauses(self, tracing: Tracing) -> None:
-        limit = self._debugger.max_pause
         for pause in tracing.pauses:
-            if time.monotonic() - pause.since > limit.total_seconds():
-                tracing.resume(pause)
+            if time.monotonic() > self.end_of(pause):
+                if time.monotonic() - pause.since <= self._debugger.max_pause.total_seconds():
+                    tracing.resume(pause, for_good=True)
+                    self.say(f"{pause.request} was continued before {self.server.name} kills its worker.")
+                else:
+                    tracing.resume(pause)
 
     # TracingListener
 

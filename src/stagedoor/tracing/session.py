@@ -268,10 +268,14 @@ class Tracing:
         """The requests that are paused now."""
         return [matching.pause for matching in list(self._matching.values()) if matching.pause is not None]
 
-    def resume(self, pause: Pause) -> None:
-        """Let a paused request run on."""
+    def resume(self, pause: Pause, *, for_good: bool = False) -> None:
+        """Let a paused request run on.
+
+        :param for_good: it is not paused again.
+        """
         matching = self._matching.get(pause.thread)
         if matching is not None and matching.pause is pause:
+            matching.runs_on = for_good
             self._internals.run_thread(matching.thread)
             self._internals.wake(self._debugger, matching.thread)
 
@@ -361,7 +365,7 @@ class Tracing:
         """
         ident = threading.get_ident()
         matching = self._matching.get(ident)
-        if matching is None or matching.over or self._stopped:
+        if matching is None or matching.over or matching.runs_on or self._stopped:
             # Nobody else ever waits. It comes here by a breakpoint() in the application's code, for example.
             self._internals.run_thread(thread)
             self._threads.deny()

@@ -67,6 +67,8 @@ class Matching:
     previous_trace: Any = None
     pause: Pause | None = field(default=None)
     was_paused: bool = False
+    #: Whether it is not paused any more, whatever comes.
+    runs_on: bool = False
     #: The exceptions on which the request has stopped. The objects themselves: numbers of theirs could come again.
     shown: list[BaseException] = field(default_factory=list)
     #: The jobs that belong to it and have begun: they end with it.

@@ -1,0 +1,35 @@
+"""What is known of the WSGI server around a request: how many threads it has, how to keep its worker alive, and whether
+a debugger would kill it.
+
+A WSGI environ does not tell these, or not the truth. Of a server that can't be asked nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+from .base import A_THREAD_EACH, Server
+from .callers import caller
+from .dangers import danger_here
+from .decision import Pauses, pauses
+from .embedding import embedding_server
+from .inside import entrances, threads_inside
+
+__all__ = [
+    "A_THREAD_EACH",
+    "Pauses",
+    "Server",
+    "danger_here",
+    "entrances",
+    "pauses",
+    "surrounding_server",
+    "threads_inside",
+]
+
+
+def surrounding_server() -> Server:
+    """The server that has called the application on this thread. Never raises."""
+    with suppress(Exception):
+        return embedding_server() or caller(sys._getframe(1)) or Server()
+    return Server()
