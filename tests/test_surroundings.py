@@ -213,7 +213,7 @@ class Hostile:
 
 
 def test_an_application_that_fails_when_it_is_looked_at_does_no_harm() -> None:
-    assert seen.seeds_of_trouble(Hostile(), {}) == []
+    assert seen.seeds_of_trouble(Hostile(), {}, {}) == []
 
 
 def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: ServeGated) -> None:

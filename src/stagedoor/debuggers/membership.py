@@ -212,7 +212,8 @@ class Membership(Run):
         self._tell_of_moved_end()
         pauses = self.tracing.pauses if self.tracing is not None else []
         if self.holds_up_the_end:
-            self.say(f"worker {os.getpid()} has to end, so its requests run on.")
+            why = "has lost its parent process" if self.is_orphan else "has to end"
+            self.say(f"worker {os.getpid()} {why}, so its requests run on.")
             if self._control is not None:
                 with suppress(OSError):
                     self._send_outbox(self._control)

@@ -54,6 +54,7 @@ class Run:
         self._cancelled = threading.Event()
         self._ending = False
         forking.register(self)
+        self._parent = os.getppid()
         #: When the last matching request of each thread came, on the monotonic clock, where the server looks at that.
         self._came: dict[int, float] = {}
 
@@ -123,9 +124,20 @@ class Run:
             self.tracing.say(f"Stagedoor: {sentence}")
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether the process that this one belonged to is gone: the server's master, or its reloader.
+
+        Some servers end then, and wait for their requests (gunicorn), some do not wait (uWSGI), and some serve on and keep
+        the port (what Werkzeug's reloader has started, mod_wsgi's daemon): a paused request must not keep what nobody rules
+        any more. Where the parent was only what the server was started from, as waitress's is, a pause ends once, and
+        the next matching request begins anew.
+        """
+        return os.getppid() != self._parent
+
+    @property
     def must_end(self) -> bool:
-        """Whether this process has to end."""
-        return self.server.must_end
+        """Whether this process has to end, or is left alone."""
+        return self.server.must_end or self.is_orphan
 
     @property
     def holds_up_the_end(self) -> bool:
@@ -157,7 +169,7 @@ class Run:
         self.ready.set()
         try:
             while not self.wait(min(TICK, max(0.0, debugger.watch.remaining()))):
-                if not self._is_due() or (self.begun and not debugger.tick(self)):
+                if not self._is_due() or (self.begun and not debugger.tick(self)) or self.is_orphan:
                     break
                 if self.tracing is not None:
                     self.tracing.tidy()

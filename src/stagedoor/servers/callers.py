@@ -7,6 +7,7 @@ is looked for.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -31,14 +32,16 @@ def caller(frame: FrameType | None) -> Server | None:
 def _gunicorn_sync(frame: FrameType) -> Server:
     worker = frame.f_locals["self"]
     # With max_requests reached it ends after this request, which holds up nobody: it serves no other meanwhile.
-    return _gunicorn(worker, 1, worker.notify, lambda: not worker.alive and worker.nr < worker.max_requests)
+    return _gunicorn(
+        worker, 1, worker.notify, lambda: _is_orphan(worker) or (not worker.alive and worker.nr < worker.max_requests)
+    )
 
 
 def _gunicorn_gthread(frame: FrameType) -> Server:
     worker = frame.f_locals["self"]
     # Its main thread tells the arbiter that it is well. Once it has to end it accepts no connection any more, and is
     # replaced only when its last request is over.
-    return _gunicorn(worker, worker.cfg.threads, None, lambda: not worker.alive)
+    return _gunicorn(worker, worker.cfg.threads, None, lambda: not worker.alive or _is_orphan(worker))
 
 
 def _gunicorn(worker: Any, threads: int, keep_alive: Callable[[], None] | None, retiring: Callable[[], bool]) -> Server:
@@ -50,6 +53,11 @@ def _gunicorn(worker: Any, threads: int, keep_alive: Callable[[], None] | None, 
         keep_alive=keep_alive,
         retiring=retiring,
     )
+
+
+def _is_orphan(worker: Any) -> bool:
+    # gunicorn's own test, to which a worker comes only between requests.
+    return bool(worker.ppid != os.getppid())
 
 
 def _waitress(frame: FrameType) -> Server | None:
