@@ -120,7 +120,7 @@ def imports(name: str) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{source}.{alias.name}"
                 yield inner if inner.removeprefix("stagedoor.") in MODULES else source
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "_import_quietly")):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "load_pydevd")):
             yield from (
                 each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)
             )

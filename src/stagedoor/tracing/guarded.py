@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from .session import Tracing
 
 
+#: The methods of pydevd's debugger that are overridden, with their parameters. One that is renamed would never be called.
+OVERRIDDEN = {
+    "__init__": "self set_as_global",
+    "initialize_network": "self sock terminate_on_socket_close",
+    "is_attached": "self",
+    "enable_tracing": "self thread_trace_func apply_to_all_threads",
+    "patch_threads": "self",
+    "set_trace_for_frame_and_parents": "self thread_ident frame kwargs",
+    "set_suspend": "self thread stop_reason suspend_other_threads is_pause original_step_cmd suspend_requested",
+    "do_wait_suspend": "self thread frame event arg exception_type",
+    "handle_breakpoint_condition": "self info pybreakpoint new_frame",
+    "handle_breakpoint_expression": "self pybreakpoint info new_frame",
+    "notify_thread_created": "self thread_id thread use_lock",
+    "enable_output_redirection": "self redirect_stdout redirect_stderr",
+    "setup_auto_reload_watcher": "self enable_auto_reload watch_dirs poll_target_time exclude_patterns include_patterns",
+    "dispose_and_kill_all_pydevd_threads": "self wait timeout",
+    "on_configuration_done": "self",
+    "on_disconnect": "self",
+}
+#: Attributes of its that properties stand in the place of.
+OWN_PROPERTIES = ("multi_threads_single_notification", "stepping_resumes_all_threads")
+#: What the class adds. A release that has such a name itself would call ours.
+OWN_NAMES = ("has_client", "_serves", "_stagedoor")
+
 _generation = 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import builtins
 import importlib
 import json
 import os
@@ -17,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from stagedoor.errors import DebuggerError
 
 from .guarded import guarded_debugger_class
+from .loading import load_debugpy, load_pydevd
+from .releases import KNOWN, REMEDY, is_to_be_proved
+from .shapes import misfit
 
 if TYPE_CHECKING:
     from .session import Tracing
@@ -31,71 +33,63 @@ _RESTRICTED = ("request_terminate_process", "list_threads", "request_resume_thre
 
 def other_debugger_runs() -> bool:
     """Whether debugpy runs in this process. Loads nothing: where pydevd is not loaded it can't."""
-    pydevd = sys.modules.get("pydevd")
-    return pydevd is not None and pydevd.get_global_debugger() is not None
+    # While another thread imports it, it has no such function yet.
+    global_debugger = getattr(sys.modules.get("pydevd"), "get_global_debugger", None)
+    return global_debugger is not None and global_debugger() is not None
 
 
 class Internals:
     """Every name of debugpy's and pydevd's internals that Stagedoor relies on, looked up in one place.
 
-    :raises DebuggerError: if this release of debugpy lacks one of them.
+    :raises DebuggerError: if this release of debugpy is not trusted, can't be loaded, or is built otherwise.
     """
 
     def __init__(self) -> None:
-        import debugpy
-
-        self.debugpy = debugpy
+        self.debugpy = load_debugpy()
         #: The debugger that was made at the start. pydevd forgets it when its connection ends.
         self.debugger: Any = None
-        version = getattr(debugpy, "__version__", "unknown")
+        version = self.debugpy.__version__
+        if is_to_be_proved(version):
+            raise DebuggerError(f"debugpy {version} has not passed Stagedoor's self-test.", REMEDY)
+        # Puts pydevd on sys.path; `import pydevd` works only after it.
+        self.api: Any = load_pydevd(version, "debugpy.server.api")
         try:
-            # Puts pydevd on sys.path; `import pydevd` works only after it.
-            self.api: Any = _import_quietly("debugpy.server.api")
             self.pydevd: Any = importlib.import_module("pydevd")
             constants = importlib.import_module("_pydevd_bundle.pydevd_constants")
             self.uses_monitoring: bool = constants.PYDEVD_USE_SYS_MONITORING
-            self._set_global_debugger = constants.set_global_debugger
-            self._get_thread_id = constants.get_thread_id
-            self._forget_locks_in_child = constants.after_fork
-            self._threads_kept: dict[int, threading.Thread] = constants._thread_id_to_thread_found
-            self._enumerate = self.pydevd.threadingEnumerate
-            self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
             commands = importlib.import_module("_pydevd_bundle.pydevd_comm_constants")
-            self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
             thread_info = importlib.import_module("_pydevd_bundle.pydevd_additional_thread_info")
-            self.set_additional_thread_info = thread_info.set_additional_thread_info
-            self._remove_additional_info = thread_info.remove_additional_info
-            self._internal_run_thread = importlib.import_module(
-                "_pydevd_bundle.pydevd_thread_lifecycle"
-            ).internal_run_thread
+            lifecycle = importlib.import_module("_pydevd_bundle.pydevd_thread_lifecycle")
             self._commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
-            self._original_commands = {name: getattr(self._commands, name) for name in _RESTRICTED}
             self._schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
             self._net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
             tracing = importlib.import_module("pydevd_tracing")
-            self.set_trace = tracing.SetTrace
-            self.set_trace_to_threads = tracing.set_trace_to_threads
-            self._restore_settrace = tracing.restore_sys_set_trace_func
-            self._called: bool = self.api.listen.called
-            self._described: bool = self.api.ensure_logging.ensured
-            if self.api.log.log_dir is None:
-                # On its first use debugpy describes the whole environment to its log: 0.1 s and 2.5 MiB, for nobody.
-                self.api.ensure_logging.ensured = True
-            self._debugger_class = guarded_debugger_class(self.pydevd.PyDB)
             if self.uses_monitoring:
                 facade = importlib.import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring")
                 self.monitoring_module: Any = sys.modules[facade.start_monitoring.__module__]
-                self._monitoring_names = (
-                    self.monitoring_module.monitor,
-                    self.monitoring_module._thread_local_info,
-                    self.monitoring_module.ThreadInfo,
-                    self.monitoring_module._code_to_func_code_info_cache,
-                )
+            wrong = misfit(self.uses_monitoring)
         except (ImportError, AttributeError, KeyError) as missing:
-            raise DebuggerError(
-                f"debugpy {version} is not built as Stagedoor knows it ({missing}), so nothing is debugged.",
-                "Install debugpy 1.8.22.",
-            ) from missing
+            wrong = str(missing)
+        if wrong is not None:
+            raise DebuggerError(f"debugpy {version} is not built as Stagedoor knows it ({wrong}).", _refit(version))
+        self._set_global_debugger = constants.set_global_debugger
+        self._get_thread_id = constants.get_thread_id
+        self._forget_locks_in_child = constants.after_fork
+        self._threads_kept: dict[int, threading.Thread] = constants._thread_id_to_thread_found
+        self._enumerate = self.pydevd.threadingEnumerate
+        self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
+        self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
+        self.set_additional_thread_info = thread_info.set_additional_thread_info
+        self._remove_additional_info = thread_info.remove_additional_info
+        self._internal_run_thread = lifecycle.internal_run_thread
+        self._original_commands = {name: getattr(self._commands, name) for name in _RESTRICTED}
+        self.set_trace = tracing.SetTrace
+        self.set_trace_to_threads = tracing.set_trace_to_threads
+        self._restore_settrace = tracing.restore_sys_set_trace_func
+        if self.api.log.log_dir is None:
+            # On its first use debugpy describes the whole environment to its log: 0.1 s and 2.5 MiB, for nobody.
+            self.api.ensure_logging.ensured = True
+        self._debugger_class = guarded_debugger_class(self.pydevd.PyDB)
 
     def restrict_commands(self, tracing: Tracing) -> None:
         """Some of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it
@@ -303,26 +297,8 @@ class Internals:
         self.api.listen.called = False
 
 
-def _import_quietly(name: str) -> Any:
-    """Import pydevd without its warning about frozen modules, which goes to stderr (debugpy issue 1251), and without
-    what it leaves behind: in the environment for the application's children, in ``builtins``, and as the
-    ``breakpoint()`` of everybody.
-    """
-    before = dict(os.environ)
-    breakpointhook, known = sys.breakpointhook, set(vars(builtins))
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-    try:
-        return importlib.import_module(name)
-    finally:
-        for variable in [each for each in os.environ if each.startswith("PYDEVD_")]:
-            if variable in before:
-                os.environ[variable] = before[variable]
-            else:
-                del os.environ[variable]
-        sys.breakpointhook = breakpointhook
-        for added in ("execfile", "runfile"):
-            if added not in known and hasattr(builtins, added):
-                delattr(builtins, added)
+def _refit(version: str) -> str:
+    return "Its files are not those of that release: install it afresh." if version in KNOWN else REMEDY
 
 
 def _shut_down(debugger: Any, how: int) -> None:

@@ -54,10 +54,18 @@ class Tracing:
         self._threads: MonitoredThreads | SettraceThreads
 
     @staticmethod
+    def load() -> None:
+        """Import the debugger, so that :meth:`start` is quick. Takes 0.1 s, and seconds from a cold disk.
+
+        :raises DebuggerError: why it can't be loaded or is not trusted.
+        """
+        Internals()
+
+    @staticmethod
     def prepare() -> None:
-        """Import the debugger, so that :meth:`start` is quick. Never raises."""
+        """The same; never raises."""
         with suppress(Exception):
-            Internals()
+            Tracing.load()
 
     def start_over(self, connection: socket.socket) -> None:
         """Start pydevd as the peer of a connected socket, over which it speaks DAP; no port is opened.
