@@ -1,7 +1,8 @@
 """One structured record for each decision and connection, on the logger ``stagedoor.audit``. Never raises.
 
 A record's ``event`` is one of ``opened``, ``extended``, ``closed``, ``expired``, ``untrusted``, ``matched``,
-``refused``, ``listening``, ``ended``, ``attached``, ``detached``, ``paused``, ``resumed``, ``trouble``, ``failed``; its
+``refused``, ``listening``, ``ended``, ``attached``, ``detached``, ``paused``, ``resumed``, ``trouble``, ``proved``,
+``failed``; its
 other fields are attributes of the record too (``extra``), so that a JSON formatter writes them. No record holds a
 token.
 """

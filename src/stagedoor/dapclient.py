@@ -14,7 +14,7 @@ from . import dap, forking
 from .dap import Message
 from .errors import StagedoorError
 
-_Address = tuple[str, int] | str
+_Address = tuple[str, int] | str | socket.socket
 _Arguments = Mapping[str, Any] | None
 
 # What VS Code 1.100 with the Python Debugger extension sends, but for the names of the client.
@@ -51,7 +51,7 @@ class DapClient:
     Calls that wait raise :class:`WaitFailed`, calls that send a request :class:`RequestFailed` too. What came before
     the end of the connection can still be waited for after it.
 
-    :param address: host and port, or the path of a Unix socket.
+    :param address: host and port, the path of a Unix socket, or a socket that is connected already.
     :param timeout: seconds to wait wherever a call doesn't say; default 10: attaching includes the start of a debugger.
     :param source_address: the local address to connect from, such as ``("127.0.0.2", 0)``; not for Unix sockets.
     :param answer_reverse_requests: answer what the server asks for (``startDebugging``) with success. Nothing is
@@ -148,7 +148,8 @@ class DapClient:
         :param exception_filters: such as ``"uncaught"``.
         """
         self.capabilities = self.request("initialize", _INITIALIZE)
-        connect = {} if isinstance(self.address, str) else {"host": self.address[0], "port": self.address[1]}
+        address = self.address
+        connect = {"host": address[0], "port": address[1]} if isinstance(address, tuple) else {}
         attach = self.send("attach", {**_ATTACH, "connect": connect, **(arguments or {})})
         # A server answers attach after configurationDone, unless it refuses.
         what = 'an event "initialized" or a refusal of "attach"'
@@ -253,7 +254,9 @@ class DapClient:
 
 
 def _connected(address: _Address, timeout: float, source_address: tuple[str, int] | None) -> socket.socket:
-    if not isinstance(address, str):
+    if isinstance(address, socket.socket):
+        connection = address
+    elif not isinstance(address, str):
         connection = socket.create_connection(address, timeout, source_address)
     else:
         connection = socket.socket(socket.AF_UNIX)

@@ -135,6 +135,8 @@ class Debugger(ABC):
             return Armed(None, "the debugger has not started yet")
         if run.failure is not None:
             return Armed(None, run.failure)
+        if run.hindrance is not None:
+            return Armed(None, run.hindrance)
         if not run.begun:
             return Armed(None, "the window has just ended")
         if run.must_end:

@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from stagedoor import forking
 from stagedoor.burnt import TokenBurnt
 from stagedoor.errors import StagedoorError
 from stagedoor.servers import Server
-from stagedoor.tracing import Pause, Tracing
+from stagedoor.tracing import Pause, Tracing, installed_release
 from stagedoor.window import Window
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of the window's thread: at the window's end, at clients, at pauses.
 TICK = 0.2
+
+#: Seconds between two looks at the self-test of a release that is not known.
+PROOF_TURN = 0.05
 
 #: Seconds after which a debugger that could not be started is tried again. By then an application that was restarted
 #: has another gatekeeper, or a port is free.
@@ -36,6 +40,8 @@ class Run:
         self.window = window
         self.tracing: Tracing | None = None
         self.failure: str | None = None
+        #: Why requests go on undebugged until :meth:`Debugger.begin` is through, a sentence; ``None``: they wait for it.
+        self.hindrance: str | None = None
         #: The server around this process's requests.
         self.server = Server()
         #: How many of them may be paused at the same time.
@@ -161,9 +167,10 @@ class Run:
         debugger = self._debugger
         self._wait_for_the_one_before()
         try:
-            if self._is_due():
+            if self._is_due() and self._is_proved():
                 debugger.begin(self)
                 self.begun = True
+                self.hindrance = None
         except Exception as error:
             self.failed(error)
         self.ready.set()
@@ -184,6 +191,24 @@ class Run:
             # Else the window's end would be recorded with the next request, whenever that comes.
             debugger.watch.current(look=True)
             debugger.leave(self)
+
+    def _is_proved(self) -> bool:
+        """Whether to go on with the debugpy that is installed: one that is not known is tested first.
+
+        :raises DebuggerError: if it is refused.
+        """
+        release = installed_release()
+        if release.is_to_be_proved:
+            from .proof import Proof  # Here, because it is needed hardly ever.
+
+            with closing(Proof(release)) as proof:
+                self.hindrance = proof.sentence
+                self.ready.set()
+                while not proof.go_on():
+                    if self.wait(PROOF_TURN) or not self._is_due():
+                        return False
+            self._audit.record("proved", f"{proof.passed}.", level=logging.WARNING, debugpy=release.version)
+        return True
 
     def _wait_for_the_one_before(self) -> None:
         before, self._before = self._before, None

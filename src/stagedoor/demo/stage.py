@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
+from stagedoor.debuggers.proof import TESTED_FIRST
 from stagedoor.settings import DEFAULT_MAX_WINDOW
 from stagedoor.switches import FileSwitch
 
@@ -107,7 +108,8 @@ class Stage:
 
         def announced() -> Page | None:
             page = self.page(self.developer)
-            return page if page.announcement is not None else None
+            # A release of debugpy that is not known is tested first, which takes some seconds.
+            return page if page.announcement is not None and TESTED_FIRST not in page.announcement else None
 
         page = wait_for(announced, "the application to notice the window")
         if not str(page.announcement).endswith("client=waiting"):

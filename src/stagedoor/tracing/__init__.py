@@ -5,18 +5,25 @@ deny: a thread is traced between :meth:`Tracing.enter` and :meth:`Tracing.leave`
 its own thread only, and :meth:`Tracing.stop` leaves a process in which nothing of the debugger runs.
 
 Everything that is used of debugpy and pydevd beyond ``debugpy``'s public API was verified with debugpy 1.8.22 on
-CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a release changes one of these facts.
+CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a release changes one of these facts; in
+production a newer release is loaded only where the self-test (:mod:`stagedoor.tracing.selftest`) has passed.
 """
 
+from .loading import Release, installed_release
+from .releases import REMEDY, trust
 from .session import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
 from .state import Matching, Pause, TracingListener
 
 __all__ = [
+    "REMEDY",
     "Matching",
     "Pause",
+    "Release",
     "Tracing",
     "TracingListener",
     "current_tracing",
+    "installed_release",
     "refuse_other_debugger",
     "stop_on_exception",
+    "trust",
 ]

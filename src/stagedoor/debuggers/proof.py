@@ -1,0 +1,243 @@
+"""A release of debugpy that is not known is proved before it is trusted: once for it and this Python, on this host.
+
+The self-test runs in a process of its own, and its result is kept in the user's runtime directory. Whoever can write
+there is this user, who can do all that the application can, or root: the file is believed as the switch file is, by the
+owner and the mode of what was opened. It is believed for the very files that were tested, by size and time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from stagedoor.errors import DebuggerError, SwitchError
+from stagedoor.switches import default_path
+from stagedoor.switches.private_file import PrivateFile
+from stagedoor.tracing import REMEDY, Release, trust
+
+from .interpreter import python_executable
+
+#: Seconds that the self-test may take; it takes 2 to 4 on a machine that is not busy.
+PATIENCE = 60.0
+#: Seconds for which a failure is believed: the machine may have been too busy.
+FAILED_FOR = 600.0
+
+#: What requests are told meanwhile, after the release.
+TESTED_FIRST = "is new to Stagedoor, which tests it first: try again in some seconds"
+
+_CAP = 64 * 1024
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class Proof:
+    """The proof of a release.
+
+    :param release: the installed one, which is to be proved.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self.version = release.version
+        #: What the log says once it has passed.
+        self.passed = ""
+        self._folder = Path(release.file).parent
+        self._test: _SelfTest | None = None
+        self._lock: int | None = None
+        self._until = time.monotonic() + PATIENCE
+        self._key = self._make_key()
+        digest = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()[:16]
+        path = default_path().with_name(f"debugpy-{digest}.json")
+        self._file = PrivateFile(path, f"what is kept of the self-test ({path})")
+
+    @property
+    def sentence(self) -> str:
+        """What requests are told meanwhile."""
+        return f"debugpy {self.version} {TESTED_FIRST}"
+
+    def go_on(self) -> bool:
+        """Go on with it, for a moment; returns whether it has passed. To be called again until it has.
+
+        :raises DebuggerError: why the release is refused.
+        """
+        if self._test is not None:
+            result = self._test.result()
+            if result is None:
+                return False
+            self._keep(result)
+            return self._judge(result, "it has just passed")
+        # Another worker's test may hang, or its lock may be in a forked child: then this one tests all the same.
+        is_its_turn = self._take_lock() or time.monotonic() > self._until
+        kept = self._kept()
+        if kept is not None:
+            return self._judge(kept, f"{self._file.path} says that it has passed")
+        if is_its_turn:
+            self._test = _SelfTest(self._folder)
+        return False
+
+    def close(self) -> None:
+        """End the self-test, if it runs."""
+        if self._test is not None:
+            self._test.close()
+        if self._lock is not None:
+            import fcntl
+
+            # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
+            with suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+            os.close(self._lock)
+            self._lock = None
+
+    def _judge(self, result: dict[str, Any], passed: str) -> bool:
+        about = f"debugpy {self.version} is not a release that Stagedoor knows"
+        failed = result["failed"]
+        if result.get("unclear"):
+            raise DebuggerError(f"{about}, and it could not be tested: {result['unclear']}.", REMEDY)
+        if failed:
+            fact, seen = next(iter(failed.items()))
+            raise DebuggerError(f'{about}, and on this Python it fails the self-test "{fact}": {seen}.', REMEDY)
+        self.passed = f"{about}; {passed} the self-test on Python {platform.python_version()}"
+        trust(self.version)
+        return True
+
+    def _make_key(self) -> dict[str, str]:
+        stagedoor = Path(__file__).parent.parent
+        try:
+            version = importlib.metadata.version("stagedoor")
+        except importlib.metadata.PackageNotFoundError:
+            version = "unknown"
+        return {
+            "debugpy": f"{self.version} in {self._folder}",
+            "debugpy's files": _fingerprint(self._folder),
+            "python": f"{sys.implementation.name} {sys.version}",
+            "stagedoor": version,
+            "stagedoor's files": _fingerprint(stagedoor / "tracing"),
+        }
+
+    def _kept(self) -> dict[str, Any] | None:
+        try:
+            content = self._file.read(_CAP)
+            kept = json.loads(content) if content is not None else None
+            if kept is None or kept["key"] != self._key or type(kept["failed"]) is not dict:
+                return None
+            is_recent = 0 <= time.time() - kept["at"] < FAILED_FOR
+        except (SwitchError, ValueError, KeyError, TypeError):
+            return None  # Whatever it is, it proves nothing.
+        return kept if is_recent or not kept["failed"] else None
+
+    def _keep(self, result: dict[str, Any]) -> None:
+        if not result.get("unclear"):
+            kept = {"key": self._key, "at": time.time(), "failed": result["failed"]}
+            # Where it can't be kept, each process tests for itself.
+            with suppress(SwitchError, OSError):
+                self._file.write(json.dumps(kept).encode())
+
+    def _take_lock(self) -> bool:
+        """Whether it is for this process to test; also where there can be no lock."""
+        try:
+            import fcntl
+        except ImportError:
+            return True
+        if self._lock is not None:
+            return True
+        path = self._file.path.with_suffix(".lock")
+        descriptor = None
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(path.parent, 0o700)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if descriptor is not None:
+                os.close(descriptor)
+            return not isinstance(error, BlockingIOError)
+        self._lock = descriptor
+        return True
+
+
+class _SelfTest:
+    """The self-test's process."""
+
+    def __init__(self, debugpy: Path) -> None:
+        self._debugpy = debugpy
+        self._until = time.monotonic() + PATIENCE
+        self._folder = tempfile.mkdtemp(prefix="stagedoor-selftest-")
+        try:
+            # No pipe: a child that the application forks meanwhile would keep that open.
+            self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+            self._process = subprocess.Popen(
+                [python_executable(), "-P", "-m", "stagedoor.tracing.selftest", self._folder],
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                cwd="/",
+                env=_environment(debugpy),
+                start_new_session=True,
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def result(self) -> dict[str, Any] | None:
+        """What it has found, once it has ended: ``failed``, or ``unclear`` with a reason."""
+        if self._process.poll() is None:
+            if time.monotonic() < self._until:
+                return None
+            unclear = f"the test did not end within {PATIENCE:g} s"
+        else:
+            unclear = ""
+        self._end()
+        self._said.seek(0)
+        lines = self._said.read(_CAP).decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        self.close()
+        try:
+            found = json.loads(lines[-1])
+            failed = dict(found["failed"])
+        except (ValueError, KeyError, TypeError):
+            return {"failed": {}, "unclear": unclear or f"the test could not run: {lines[-1][:300]}"}
+        if not failed and Path(found["file"]).parent != self._debugpy:
+            unclear = f"the test found {found['file']}, and not {self._debugpy}"
+        elif not failed and found["python"] != sys.version:
+            unclear = f"the test ran on Python {found['python']}, and the application runs on {sys.version}"
+        return {"failed": failed, "unclear": unclear}
+
+    def close(self) -> None:
+        self._end()
+        self._said.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            status = os.stat(os.path.join(place, name))
+            digest.update(f"{os.path.relpath(place, folder)}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _environment(debugpy: Path) -> dict[str, str]:
+    # The interpreter may not find the packages by itself where the server is not Python; in this process's own order.
+    origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
+    folders = {str(debugpy.parent), *(str(Path(origin).parent.parent) for origin in origins if origin)}
+    order = [os.path.abspath(entry) for entry in sys.path]
+    ordered = sorted(folders, key=lambda folder: order.index(folder) if folder in order else -1)
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(ordered), "PYTHONDONTWRITEBYTECODE": "1"}
