@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor import dap
+from stagedoor import dap, dapclient
 from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper import child, client, root, sessions
 from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker
@@ -311,6 +311,7 @@ def test_a_client_that_ignores_a_worker_is_told_and_not_waited_for(
     worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
     line = wait_console(session, "did not open")
     assert line.startswith(f"Stagedoor: your IDE did not open a session for worker {PID} within 3 s")
+    assert line.endswith("until it has.")  # It knows how to, as far as it has said.
     # Late is better than never.
     before = len(worker.told)
     opened(gatekeeper, session)
@@ -328,6 +329,48 @@ def test_a_client_that_attaches_to_a_worker_and_stops_halfway_is_not_waited_for(
     halfway.send("attach", session.wait_reverse_request("startDebugging")["configuration"])
     halfway.wait_event("initialized")
     worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
+    line = wait_console(session, "was not configured")
+    assert line.startswith(
+        f"Stagedoor: the session for worker {PID} was not configured within 3 s (your IDE has not sent"
+    )
+
+
+def test_a_debugger_that_does_not_answer_is_not_blamed_on_the_ide_and_the_next_one_is_used(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
+    monkeypatch.setattr(child, "ANSWER_PATIENCE", 0.6)
+    gatekeeper = start()
+    session, worker, slow = joined(gatekeeper, mute=("initialize",))
+    with pytest.raises(RequestFailed, match="did not answer within"):
+        opened(gatekeeper, session)
+    slow.wait_closed()
+    wait_for(lambda: worker.told[-2:] == [{"client": "ignored"}, {"client": "on"}], "to wait for the client again")
+    assert wait_console(session, "did not answer").startswith(f"Stagedoor: the debugger of worker {PID} did not answer")
+    assert not [line for line in console(session) if "your IDE" in line]
+    worker.bring_debugger()
+    opened(gatekeeper, session).request("threads")
+
+
+def test_a_worker_that_was_late_and_is_left_is_left(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
+    gatekeeper = start()
+    session, worker, debugger = joined(gatekeeper)
+    worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
+    opened(gatekeeper, session).request("disconnect")
+    debugger.wait_asked("disconnect")
+    debugger.close()
+    wait_for(lambda: not gatekeeper.status()["workers"][0]["joined"], "the debugger to be gone")
+    assert worker.told[-1] == {"client": "ignored"}
+
+
+def test_a_client_that_can_open_no_sessions_is_told_what_it_lacks(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
+    monkeypatch.setitem(dapclient._INITIALIZE, "supportsStartDebuggingRequest", False)
+    session, _, _ = joined(start())
+    assert "It has not announced startDebugging" in wait_console(session, "did not open")
 
 
 # Child sessions

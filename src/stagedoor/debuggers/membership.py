@@ -21,8 +21,10 @@ from .base import Debugger
 from .doorbell import Doorbell
 from .run import Run
 
-#: Seconds that a matching request waits for the client to configure this worker's session.
+#: Seconds that matching requests wait for the debugger to be loaded, and again for the client to configure this worker's
+#: session: from the beginning of either. Whoever comes later than that goes on at once until it is done.
 JOIN_PATIENCE = 3.0
+_CLIENT_IS_DUE = "the client has not configured its session for this worker yet"
 #: The developer is told this many seconds before a paused request is continued.
 _PAUSE_WARNING = 30.0
 
@@ -48,6 +50,10 @@ class Membership(Run):
         self._control: ControlConnection | None = None
         self._changed = threading.Condition()
         self._joining = False
+        #: Until when requests wait for what is just done to join, on the monotonic clock.
+        self._patient_until = 0.0
+        #: What is just done, for whoever goes on meanwhile.
+        self._doing = ""
         #: Requests that wait for the client to configure its session.
         self._waiting = 0
         self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -92,12 +98,20 @@ class Membership(Run):
         with self._changed:
             if not self._joining and (self.tracing is None or not self.tracing.alive):
                 self._joining = True
+                self._begin_to("this worker is still loading the debugger")
                 self._post({"join": request})
             self._waiting += 1
             try:
-                self._changed.wait_for(self._is_settled, JOIN_PATIENCE)
+                while not self._is_settled() and (left := self._patient_until - time.monotonic()) > 0:
+                    self._changed.wait(left)
             finally:
                 self._waiting -= 1
+
+    def _begin_to(self, doing: str) -> None:
+        """From now on requests wait for something else."""
+        self._doing = doing
+        self._patient_until = time.monotonic() + JOIN_PATIENCE
+        self._changed.notify_all()
 
     def _is_settled(self) -> bool:
         tracing = self.tracing
@@ -110,7 +124,7 @@ class Membership(Run):
             return None
         if self.client == "ignored":
             return "the client has no session for this worker"
-        return self.failure or "the client did not answer in time"
+        return self.failure or self._doing
 
     # On the window's thread
 
@@ -167,6 +181,10 @@ class Membership(Run):
         self._drop_dead_debugger()
         tracing = Tracing(self)
         try:
+            # Before this worker announces itself: from then on the client is waited for, which can't hurry the import.
+            tracing.load()
+            with self._changed:
+                self._begin_to(_CLIENT_IS_DUE)
             connection = ControlConnection(self._path)
             try:
                 connection.send({"debuggee": {"pid": os.getpid()}})
@@ -195,7 +213,7 @@ class Membership(Run):
         if "client" in message:
             with self._changed:
                 self.client = str(message["client"])
-                self._changed.notify_all()
+                self._begin_to(_CLIENT_IS_DUE)
             self._explained.clear()
             self._post({"seen": self.client})
         elif "audit" in message:

@@ -101,7 +101,8 @@ class Sessions:
         elif worker is None or worker.debuggee is None:
             # It may have ended since it was announced, by max_requests for example: nothing that the developer has to
             # confirm in a dialog. debugpy's own adapter answers like this for the same reason.
-            self.say(f"worker {pid} had ended before your IDE opened its session.")
+            what = f"worker {pid}" if worker is None else f"the debugger of worker {pid}"
+            self.say(f"{what} had ended before your IDE opened its session.")
             client.send(dap.response(message))
             client.part()
         elif worker.child is not None:
@@ -116,7 +117,7 @@ class Sessions:
         after the attach must find its worker informed.
         """
         for worker in self._workers.values():
-            worker.ignored = False
+            worker.ignored = worker.is_late = False
             worker.seen = ""
             worker.send({"client": "on"})
         asyncio.get_running_loop().call_later(SEEN_PATIENCE, self._welcome, root)
@@ -193,6 +194,8 @@ class Sessions:
             if worker.child is not None:
                 reason = f" {why}" if why is not None else ""
                 worker.child.end(f"the debugger of worker {worker.pid} has ended.{reason}")
+            # It was late for this one. The next matching request brings another.
+            self.expect_again(worker)
 
     def lost(self, worker: Worker, *, tell: bool) -> None:
         """A worker has ended, or has let go of the gatekeeper.
@@ -216,16 +219,24 @@ class Sessions:
                 )
             self.say(f"no worker is left: the server restarts, or has ended. {stays}.")
 
-    def ignore(self, worker: Worker, sentence: str) -> None:
-        """From now on no request of ``worker`` waits for the client."""
-        worker.ignored = True
+    def ignore(self, worker: Worker, sentence: str, *, is_late: bool = False) -> None:
+        """From now on no request of ``worker`` waits for the client.
+
+        :param is_late: only until the client has come, or this debugger of the worker's has ended.
+        """
+        worker.ignored, worker.is_late = True, is_late
         worker.send({"client": "ignored"})
         self.say(sentence)
 
     def configured(self, worker: Worker) -> None:
         """The client has configured its session for ``worker``, perhaps later than its requests have waited."""
-        if worker.ignored:
-            worker.ignored = False
+        worker.is_late = worker.is_late or worker.ignored
+        self.expect_again(worker)
+
+    def expect_again(self, worker: Worker) -> None:
+        """The requests of ``worker`` wait for the client again, if they don't because one of the two was late."""
+        if worker.is_late:
+            worker.ignored = worker.is_late = False
             worker.send({"client": "on"})
 
     def check(self, root: Root, worker: Worker, debuggee: Debuggee | None) -> None:
@@ -233,11 +244,7 @@ class Sessions:
         is_open = worker.child is not None and worker.child.configured
         is_current = self.root is root and debuggee is not None and worker.debuggee is debuggee
         if is_current and not is_open and not worker.ignored:
-            self.ignore(
-                worker,
-                f"your IDE did not open a session for worker {worker.pid} within {CHILD_PATIENCE:g} s, so its requests"
-                " are not paused. Stagedoor needs a client that knows startDebugging or debugpyAttach.",
-            )
+            self.ignore(worker, _who_is_late(worker, opens_sessions=root.client.opens_sessions), is_late=True)
 
     def disconnect(self, debuggee: Debuggee) -> None:
         """Leave a debugger: what it has paused runs on. One that does not answer is given up."""
@@ -248,3 +255,24 @@ class Sessions:
                 debuggee.close()
 
         asyncio.get_running_loop().call_later(ANSWER_PATIENCE, give_up)
+
+
+def _who_is_late(worker: Worker, *, opens_sessions: bool) -> str:
+    """Whom a session waits for that is not configured yet.
+
+    :param opens_sessions: whether the client announced that it knows ``startDebugging``.
+    """
+    requests = f"so the requests of worker {worker.pid} are not paused"
+    if worker.child is not None and worker.debuggee is not None and worker.debuggee.unanswered:
+        return (
+            f"the debugger of worker {worker.pid} did not answer within {CHILD_PATIENCE:g} s, {requests} until it has."
+        )
+    if worker.child is not None:
+        return (
+            f"the session for worker {worker.pid} was not configured within {CHILD_PATIENCE:g} s"
+            f' (your IDE has not sent "configurationDone"), {requests} until it is.'
+        )
+    late = f"your IDE did not open a session for worker {worker.pid} within {CHILD_PATIENCE:g} s, {requests}"
+    if opens_sessions:
+        return f"{late} until it has."
+    return f"{late}. It has not announced startDebugging; Stagedoor needs a client that knows that or debugpyAttach."

@@ -45,6 +45,8 @@ class Worker:
         self.joined_for = "a request"
         #: No request of its waits for the client: that has closed its session, or did not open one in time.
         self.ignored = False
+        #: The second of these: once the client has come, or the debugger has ended, requests wait for it again.
+        self.is_late = False
         #: What it has last confirmed of the client.
         self.seen = ""
         self.paused: dict[int, PausedRequest] = {}
