@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from stagedoor import forking
 from stagedoor.errors import DebuggerError, SwitchError
 from stagedoor.switches import default_path
 from stagedoor.switches.private_file import PrivateFile
@@ -60,6 +61,7 @@ class Proof:
         digest = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()[:16]
         path = default_path().with_name(f"debugpy-{digest}.json")
         self._file = PrivateFile(path, f"what is kept of the self-test ({path})")
+        forking.register(self)
 
     @property
     def sentence(self) -> str:
@@ -96,6 +98,14 @@ class Proof:
             # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
             with suppress(OSError):
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
+            os.close(self._lock)
+            self._lock = None
+
+    def forget_in_child(self) -> None:
+        """In a forked child: its descriptors are closed there. The lock is the parent's, and the test its child."""
+        if self._test is not None:
+            self._test.forget_in_child()
+        if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
@@ -216,6 +226,9 @@ class _SelfTest:
         self._end()
         self._said.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def forget_in_child(self) -> None:
+        self._said.close()
 
     def _end(self) -> None:
         with suppress(ProcessLookupError):
