@@ -42,6 +42,7 @@ ORDER = [
     "dapclient",
     "ide",
     # The debugger in this process.
+    "overflow",
     "monitoring",
     "tracing",
     "servers",

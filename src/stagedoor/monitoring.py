@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from types import CodeType
 from typing import Any
 
 from . import forking
+from .overflow import without_debugger
 
 
 class SwitchedMonitoring:
@@ -49,12 +51,12 @@ class SwitchedMonitoring:
         with self._lock:
             if self._ended:
                 return
-            self._global_events = events
+            self._global_events = events | self._real.events.EXCEPTION_HANDLED
             if self._running:
-                self._real.set_events(tool_id, events)
+                self._real.set_events(tool_id, self._global_events)
 
     def get_events(self, tool_id: int) -> int:
-        return self._global_events
+        return self._global_events & ~int(self._real.events.EXCEPTION_HANDLED)
 
     def set_local_events(self, tool_id: int, code: CodeType, events: int) -> None:
         with self._lock:
@@ -68,6 +70,10 @@ class SwitchedMonitoring:
         return self._local_events.get(id(code), (code, 0))[1]
 
     # What the tracing calls
+
+    def started(self) -> None:
+        """pydevd has taken its place."""
+        self._real.register_callback(self._tool_id, self._real.events.EXCEPTION_HANDLED, _exception_handled)
 
     def resume(self) -> None:
         """A matching request begins to run, or runs on."""
@@ -98,6 +104,7 @@ class SwitchedMonitoring:
                 self._apply(on=False)
             self._ended = True
             self._local_events.clear()
+            self._real.register_callback(self._tool_id, self._real.events.EXCEPTION_HANDLED, None)
 
     def forget_in_child(self) -> None:
         """In a forked child: every event is taken back, and the lock may be held by a thread that the child does not have."""
@@ -111,3 +118,12 @@ class SwitchedMonitoring:
         # Global events alone are not enough: a local LINE event goes on costing every thread that runs the code.
         for code, events in list(self._local_events.values()):
             self._real.set_local_events(self._tool_id, code, events if on else 0)
+
+
+def _exception_handled(code: CodeType, offset: int, error: BaseException) -> None:
+    """Before a handler of the application's sees it. pydevd's callbacks come up to the recursion limit before the
+    application does, and their error takes the place of its own, with their lines in the traceback.
+    """
+    if isinstance(error, RecursionError):
+        with suppress(RecursionError):  # Here is no room either; the next handler sees it too.
+            without_debugger(error)

@@ -9,6 +9,8 @@ import weakref
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from stagedoor.overflow import within_the_limit
+
 if TYPE_CHECKING:
     from .session import Tracing
 
@@ -97,6 +99,9 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
         def enable_tracing(self, thread_trace_func: Any = None, apply_to_all_threads: bool = False) -> None:
             if self._serves(threading.get_ident()):
                 super().enable_tracing(thread_trace_func)
+                # From there on a tool's events are asked for, and the trace function is the application's own.
+                if sys.version_info < (3, 12) and (trace := sys.gettrace()) is not None:
+                    sys.settrace(within_the_limit(trace))
 
         def patch_threads(self) -> None:
             """Not done: it would trace every thread that is started."""

@@ -109,6 +109,7 @@ class MonitoredThreads:
     def started(self) -> None:
         # With trace_only_current_thread=True pydevd does not register its tool by itself.
         self._module.start_monitoring(all_threads=True)
+        self._monitoring.started()
 
     def trace(self, debugger: Any, matching: Matching) -> None:
         thread = matching.thread

@@ -1,0 +1,89 @@
+"""The recursion limit, which a debugger on top of the application's stack reaches first: nothing of that is to be seen."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from stagedoor.dapclient import DapClient
+from support import deep
+from support.servers import OTHER
+from support.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage(deep.application)
+    yield made
+    made.stop()
+
+
+def attached(stage: Stage, **keywords: object) -> DapClient:
+    stage.open()
+    while "client=waiting" not in str(stage.workers[0].get("/caught?by%20itself").header):
+        pass  # The debugger is just starting.
+    client = DapClient((stage.host, stage.port))
+    stage.clients.append(client)
+    client.attach(breakpoints={deep.__file__: [deep.line_of("after")]}, **keywords)  # type: ignore[arg-type]
+    return client
+
+
+def files(text: str) -> set[str]:
+    return set(re.findall(r'File "([^"]+)"', text))
+
+
+def depth(text: str) -> int:
+    """How many entries a traceback has, with those that are left out as repeated."""
+    return text.count('File "') + sum(map(int, re.findall(r"repeated (\d+) more times", text)))
+
+
+def assert_alike(debugged: str, plain: str) -> None:
+    """The traceback has no line that it has not without a debugger. It is shorter by the calls that the debugger needs
+    for itself, and below Python 3.12 by what any trace function costs where C calls Python.
+    """
+    assert files(debugged) == files(plain)
+    assert debugged.strip().rpartition("\n")[2].startswith("RecursionError: maximum recursion depth exceeded")
+    assert 0.7 * depth(plain) <= depth(debugged) <= depth(plain) + 5
+    assert debugged.count("During handling") == plain.count("During handling")
+
+
+@pytest.mark.parametrize("just_my_code", [True, False])
+@pytest.mark.parametrize("way", deep.WAYS)
+def test_a_breakpoint_after_the_limit_hits_and_the_log_is_as_without_a_debugger(
+    stage: Stage, way: str, just_my_code: bool
+) -> None:
+    path = f"/caught?{way.replace(' ', '%20')}"
+    plain = stage.workers[1].get(path, OTHER, timeout=40).text
+    client = attached(stage, arguments={"justMyCode": just_my_code}, exception_filters=["uncaught"])
+    for _ in range(2):
+        mine = stage.workers[0].start_get(path)
+        stop = client.stopped(timeout=40)
+        assert stop["reason"] == "breakpoint"
+        assert client.stack(stop["threadId"])[0]["line"] == deep.line_of("after")
+        client.resume(stop["threadId"])
+        assert_alike(mine.result(40).text, plain)
+    assert_alike(stage.workers[1].get(path, OTHER, timeout=40).text, plain)
+
+
+@pytest.mark.parametrize("way", deep.WAYS)
+def test_an_uncaught_one_reaches_the_server_as_without_a_debugger_and_stops_in_the_users_code(
+    stage: Stage, way: str
+) -> None:
+    path = f"/uncaught?{way.replace(' ', '%20')}"
+    with pytest.raises(RecursionError) as plain:
+        stage.workers[1].get(path, OTHER, timeout=40)
+    client = attached(stage, arguments={"justMyCode": False}, exception_filters=["uncaught"])
+    mine = stage.workers[0].start_get(path)
+    stop = client.stopped(timeout=40)
+    assert stop["reason"] == "exception"
+    assert "pydevd" not in client.stack(stop["threadId"])[0]["source"]["path"]
+    client.resume(stop["threadId"])
+    with pytest.raises(RecursionError) as debugged:
+        mine.result(40)
+    text, expected = ("".join(traceback.format_exception(each.value)) for each in (debugged, plain))
+    assert "pydevd" not in text
+    assert "overflow" not in text
+    assert {file for file in files(expected) if "stagedoor" not in file} <= files(text)
