@@ -144,7 +144,6 @@ def test_what_could_not_be_tested_is_not_kept(runtime: Path, release: Release, m
 def test_a_test_of_another_debugpy_is_none(runtime: Path, release: Release) -> None:
     spec = importlib.util.find_spec("debugpy")
     assert spec is not None
-    # Its folder is behind that of the installed one, as far as the process that tests can tell.
     moved = Path(release.file).parent.rename(Path(release.file).parent.with_name("other"))
     with pytest.raises(DebuggerError, match=f"the test found {spec.origin}, and not {moved}"):
         prove(Release(NEWER, str(moved / "__init__.py"), True))

@@ -187,12 +187,12 @@ class _SelfTest:
             # No pipe: a child that the application forks meanwhile would keep that open.
             self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
-                [python_executable(), "-P", "-m", "stagedoor.tracing.selftest", self._folder],
+                _command(debugpy, self._folder),
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,
                 cwd="/",
-                env=_environment(debugpy),
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 start_new_session=True,
             )
         except BaseException:
@@ -246,11 +246,21 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _environment(debugpy: Path) -> dict[str, str]:
-    # The interpreter may not find the packages by itself where the server is not Python; in this process's own order.
+#: The standard library first, as in this process: a folder in ``PYTHONPATH`` would come before it.
+_BOOT = """\
+import runpy, sys
+sys.path += sys.argv[2:]
+del sys.argv[2:]
+runpy.run_module("stagedoor.tracing.selftest", run_name="__main__")
+"""
+
+
+def _command(debugpy: Path, folder: str) -> list[str]:
+    """What runs the self-test with nothing of the application's around it, but with this process's own packages, in this
+    process's order: the interpreter may not find them by itself where the server is not Python.
+    """
     origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
     folders = {str(debugpy.parent), *(str(Path(origin).parent.parent) for origin in origins if origin)}
     order = [os.path.abspath(entry) for entry in sys.path]
-    ordered = sorted(folders, key=lambda folder: order.index(folder) if folder in order else -1)
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(ordered), "PYTHONDONTWRITEBYTECODE": "1"}
+    ordered = sorted(folders, key=lambda each: order.index(each) if each in order else -1)
+    return [python_executable(), "-I", "-S", "-B", "-c", _BOOT, folder, *ordered]
