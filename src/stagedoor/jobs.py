@@ -173,7 +173,8 @@ def _maker() -> Matching | None:
         if frame.f_code.co_name == "<module>":
             return None
         frame = frame.f_back
-    return matching
+    # A part of a request on another thread may be over before the request is.
+    return matching.request_itself if matching is not None else None
 
 
 #: What runs the parts of a matching request.

@@ -75,7 +75,8 @@ class Visit:
         except Exception as error:
             visits.audit.error("starting the debugger", error)
             state = _busy(f"{type(error).__name__} while starting the debugger")
-        self._header = (RESPONSE_HEADER, f"open; until={format_time(window.expires_at)}; client={state}")
+        self._until = format_time(window.expires_at)
+        self._header = self._announced(state)
 
     def _begin(self, window: Window, environ: WSGIEnvironment) -> str:
         """Begin to debug the request, if there is a client; returns what the response says about it."""
@@ -126,6 +127,8 @@ class Visit:
                 tracing.end(matching)
             except Exception as error:
                 self._visits.audit.error("ending a request", error)
+            if matching.undebugged is not None:
+                self._visits.audit.failed("async", f"{matching.request}: {' '.join(matching.undebugged)}")
 
     def __del__(self) -> None:
         # The server, or a middleware before us, has dropped the body without closing it, as many do.
@@ -156,6 +159,9 @@ class Visit:
         if self._tracing is not None:
             stop_on_exception(error)
 
+    def _announced(self, state: str) -> tuple[str, str]:
+        return RESPONSE_HEADER, f"open; until={self._until}; client={state}"
+
     def announcing(self, start_response: StartResponse) -> StartResponse:
         """``start_response`` that adds the header of a matching request's response."""
 
@@ -169,10 +175,16 @@ class Visit:
             if len(arguments) > 1 and type(arguments[1]) is list:
                 self._visits.lookout.look_at_response(arguments[1], self._request, self._tracing)
                 headers = [each for each in arguments[1] if not _is_announced(each)]
-                arguments = (arguments[0], [*headers, self._header], *arguments[2:])
+                arguments = (arguments[0], [*headers, self._current_header()], *arguments[2:])
             return start_response(*arguments, **keywords)
 
         return announce
+
+    def _current_header(self) -> tuple[str, str]:
+        matching = self._matching
+        if matching is None or matching.undebugged is None:
+            return self._header
+        return self._announced(_busy(matching.undebugged[0]))
 
     def body(self, result: Iterable[bytes], environ: WSGIEnvironment) -> Iterable[bytes]:
         """The body to hand to the server: ``result``, wrapped only where code of the application runs later."""

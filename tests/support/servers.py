@@ -144,7 +144,9 @@ class ServerProcess:
             connection.request("GET", path, headers=headers or {})
             response = connection.getresponse()
             body = response.read().decode()
-        return Answer(response.status, body, dict(response.getheaders()), time.perf_counter() - started)
+        # Some servers write names in lower case.
+        given = {"Stagedoor" if name == "stagedoor" else name: value for name, value in response.getheaders()}
+        return Answer(response.status, body, given, time.perf_counter() - started)
 
     def start_get(self, path: str, source: str = ALLOWED, headers: dict[str, str] | None = None) -> Pending:
         """The same on a thread of its own."""

@@ -20,6 +20,11 @@ APPLICATIONS = {
     "flask": "support.flask_site:app",
     "django": "support.django_wsgi:application",
     "jobs": "support.jobs_site:application",
+    "async_flask": "support.async_flask_site:app",
+    "async_django": "support.django_wsgi:application",
+    "late": "support.late_site:app",
+    "told": "support.told_site:application",
+    "bottle": "support.bottle_site:app",
 }
 
 _requests = ThreadPoolExecutor(16)
@@ -33,12 +38,14 @@ class Site(GatedServer):
 
     def __init__(self, folder: Path, site: str, server: str = "waitress", *, options: str = "", **environ: str) -> None:
         self.site = site
-        self.source = Path(__file__).with_name(f"{site}_site.py")
+        self.source = Path(__file__).with_name("async_views.py" if site.startswith("async") else f"{site}_site.py")
         self._folder = folder
         self._server = server
         self._attached: Ide | None = None
         self._attached_as: object = None
-        brings_it = {} if site == "jobs" else {"STAGEDOOR_TESTS_BARE": "1"}
+        brings_it = {} if site in ("jobs", "told", "bottle") else {"STAGEDOOR_TESTS_BARE": "1"}
+        if site == "async_django":
+            brings_it["DJANGO_SETTINGS_MODULE"] = "support.async_django_site"
         environ = {**brings_it, "STAGEDOOR_TESTS_DATABASE": str(folder / f"{server}.sqlite"), **environ}
         super().__init__(folder, server, app=APPLICATIONS[site], options=options, **environ)
 
@@ -56,9 +63,9 @@ class Site(GatedServer):
         folder.mkdir()
         return Site(folder, self.site, self._server, STAGEDOOR_TESTS_PLAIN="1")
 
-    def line(self, stop: str) -> int:
+    def line(self, stop: str, file: Path | None = None) -> int:
         """The number of the application's line that ends in ``# stop: NAME``."""
-        for number, line in enumerate(self.source.read_text().splitlines(), 1):
+        for number, line in enumerate((file or self.source).read_text().splitlines(), 1):
             if line.endswith(f"# stop: {stop}"):
                 return number
         raise LookupError(stop)

@@ -79,6 +79,7 @@ class Internals:
         self._enumerate = self.pydevd.threadingEnumerate
         self._state_run, self._python_suspend = constants.STATE_RUN, constants.PYTHON_SUSPEND
         self._step_into, self._cmd_return = commands.CMD_STEP_INTO_MY_CODE, commands.CMD_RETURN
+        self._steps_in = (commands.CMD_STEP_INTO_MY_CODE, commands.CMD_STEP_INTO)
         self.set_additional_thread_info = thread_info.set_additional_thread_info
         self._remove_additional_info = thread_info.remove_additional_info
         self._internal_run_thread = lifecycle.internal_run_thread
@@ -175,6 +176,10 @@ class Internals:
         info = vars(thread).pop("additional_info", None)
         if info is not None:
             self._remove_additional_info(info)
+
+    def steps_in(self, thread: threading.Thread) -> bool:
+        """Whether ``thread`` is to stop at the next line, whichever function that is in."""
+        return self.set_additional_thread_info(thread).pydev_step_cmd in self._steps_in
 
     def step_into_my_code(self, thread: threading.Thread) -> None:
         """Stop ``thread`` at the next line of the user's code, as a step into it would."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
+from .asyncviews import AsyncViews
 from .internals import Internals, other_debugger_runs
 from .state import Matching, Pause, TracingListener
 from .steps import Steps
@@ -47,6 +48,7 @@ class Tracing:
         self._stopped = False
         self._internals: Any = None
         self._breakpointhook: Any = None
+        self._async_views = AsyncViews(self)
         #: What a stop has still to take back.
         self._back = Steps()
         #: How many requests may be paused at the same time; ``None``: as many as come.
@@ -111,6 +113,7 @@ class Tracing:
                     self._take_back()
                 raise
             self._install_breakpointhook()
+            self._async_views.install()
             return result
 
     @property
@@ -151,6 +154,16 @@ class Tracing:
         if of is not None:
             of.jobs.append(matching)
         return matching
+
+    def begin_part(self, of: Matching) -> Matching | None:
+        """A part of ``of``'s request begins on another thread, while its own waits or goes on: as :meth:`begin`. Both are
+        one request: one of the pauses that may be, and each error stops it once.
+        """
+        whole = of.request_itself
+        part = self.begin(whole.request, is_job=whole.is_job, of=whole)
+        if part is not None:
+            part.whole, part.shown = whole, whole.shown
+        return part
 
     def enter(self, matching: Matching, *, running: FrameType | None = None) -> bool:
         """The calling thread runs a part of ``matching`` from now on: trace it. A step goes on from part to part.
@@ -195,8 +208,11 @@ class Tracing:
         if matching.over:
             return
         matching.over = True
-        for job in matching.jobs:
+        for job in list(matching.jobs):
             self.end(job)
+        if matching.whole is not None:
+            with suppress(ValueError):
+                matching.whole.jobs.remove(matching)
         self._begun.discard(matching)
         if self._stopped:
             return
@@ -227,6 +243,37 @@ class Tracing:
             if matching.pause is None:
                 self._internals.run_thread(matching.thread)
 
+    def waits(self, matching: Matching) -> None:
+        """The thread of ``matching`` only waits from now on, for another part of the request: while that is paused, nobody
+        else's code is slower for it.
+        """
+        self._threads.rest(matching)
+
+    def goes_on(self, matching: Matching) -> None:
+        """It waits no longer."""
+        if not matching.over:
+            self._threads.run(matching)
+            if matching.over:  # Since a moment: its end has not seen this.
+                self._threads.rest(matching)
+
+    def share_step(self, giver: Matching, taker: Matching, frames: Callable[[], list[FrameType]] | None = None) -> None:
+        """Let ``taker`` stop at the next line of the user's code, if ``giver``, from which the control has come, is to:
+        whichever of the two threads gets to one first (:meth:`wait_suspended`).
+
+        :param frames: what goes on on the taker's thread; by default all that is on its stack.
+        """
+        debugger, ident = self._debugger, taker.thread.ident
+        if debugger is None or self._stopped or giver.over or taker.over or giver.pause or taker.pause:
+            return
+        if self._internals.steps_in(giver.thread):
+            self._internals.step_into_my_code(taker.thread)
+            # Its functions that run already have lines to stop at as well.
+            found = (
+                frames() if frames is not None else [each] if (each := sys._current_frames().get(ident or 0)) else []
+            )
+            for frame in found:
+                debugger.set_trace_for_frame_and_parents(ident, frame)
+
     def serves(self, ident: int | None) -> bool:
         """Whether the thread ``ident`` runs a part of a matching request now."""
         matching = self._matching.get(ident) if ident is not None else None
@@ -241,7 +288,8 @@ class Tracing:
         """Whether as many requests are paused as may be."""
         if self.pause_limit is None:
             return False
-        paused = [each for each in list(self._matching.values()) if each.pause is not None and not each.is_job]
+        matching = list(self._matching.values())
+        paused = {each.request_itself for each in matching if each.pause is not None and not each.is_job}
         return len(paused) >= self.pause_limit
 
     def run_past(self, request: str) -> None:
@@ -283,7 +331,7 @@ class Tracing:
         """
         matching = self._matching.get(pause.thread)
         if matching is not None and matching.pause is pause:
-            matching.runs_on = for_good
+            matching.request_itself.runs_on = for_good
             self._internals.run_thread(matching.thread)
             self._internals.wake(self._debugger, matching.thread)
 
@@ -351,6 +399,7 @@ class Tracing:
 
     def _steps_of_restoring(self) -> list[Callable[[], object]]:
         return [
+            self._async_views.restore,
             *self._threads.steps_back(),
             self._internals.restore,
             lambda: setattr(sys, "breakpointhook", self._breakpointhook),
@@ -373,7 +422,7 @@ class Tracing:
         """
         ident = threading.get_ident()
         matching = self._matching.get(ident)
-        if matching is None or matching.over or matching.runs_on or self._stopped:
+        if matching is None or matching.over or matching.request_itself.runs_on or self._stopped:
             # Nobody else ever waits. It comes here by a breakpoint() in the application's code, for example.
             self._internals.run_thread(thread)
             self._threads.deny()
@@ -383,7 +432,7 @@ class Tracing:
             return wait()
         pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
         with self._pausing:
-            if not self.is_full or matching.is_job:
+            if not self.is_full or matching.is_job or any(each.pause for each in self._others(matching)):
                 matching.pause = pause
         if matching.pause is None:
             self._internals.run_thread(thread)
@@ -392,6 +441,10 @@ class Tracing:
         if error is not None:
             matching.shown.append(error)
         matching.was_paused = True
+        for other in self._others(matching):
+            # A step that came from one thread to the other ends with the first stop of either.
+            if other.pause is None and self._internals.steps_in(other.thread):
+                self._internals.run_thread(other.thread)
         self._threads.rest(matching)
         self._listener.paused(pause)
         try:
@@ -407,6 +460,13 @@ class Tracing:
             else:
                 self._threads.run(matching)
             self._listener.resumed(pause, time.monotonic() - pause.since)
+
+    def _others(self, matching: Matching) -> list[Matching]:
+        """The other parts of the same request that threads run now."""
+        request = matching.request_itself
+        return [
+            each for each in list(self._matching.values()) if each is not matching and each.request_itself is request
+        ]
 
     def monitor(self) -> None:
         self._threads.started()

@@ -46,7 +46,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "set_global_debugger": "dbg",
         "get_thread_id": "thread",
     },
-    "_pydevd_bundle.pydevd_comm_constants": {"CMD_STEP_INTO_MY_CODE": "*", "CMD_RETURN": "*"},
+    "_pydevd_bundle.pydevd_comm_constants": {"CMD_STEP_INTO_MY_CODE": "*", "CMD_STEP_INTO": "*", "CMD_RETURN": "*"},
     "_pydevd_bundle.pydevd_additional_thread_info": {
         "set_additional_thread_info": "thread",
         "remove_additional_info": "info",

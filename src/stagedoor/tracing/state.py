@@ -52,7 +52,8 @@ class Matching:
     """A matching request, or a job of the application's, from its beginning to its end.
 
     A thread is traced only while it runs a part of one: see :meth:`Tracing.enter`. Most requests have one thread, but a
-    server may ask for each block of a body on another one.
+    server may ask for each block of a body on another one; and what runs on another thread at the same time, as an
+    ``async def`` view does, is a :attr:`part <whole>` with a state of its own.
     """
 
     request: str
@@ -71,5 +72,14 @@ class Matching:
     runs_on: bool = False
     #: The exceptions on which the request has stopped. The objects themselves: numbers of theirs could come again.
     shown: list[BaseException] = field(default_factory=list)
-    #: The jobs that belong to it and have begun: they end with it.
+    #: The jobs and the parts on other threads that belong to it and have begun: they end with it.
     jobs: list[Matching] = field(default_factory=list)
+    #: The request, if this is a part of it on another thread.
+    whole: Matching | None = None
+    #: Why something of the request was not debugged, and what to do, two sentences.
+    undebugged: tuple[str, str] | None = None
+
+    @property
+    def request_itself(self) -> Matching:
+        """The request of which this is a part, or this one."""
+        return self.whole or self

@@ -126,9 +126,10 @@ class MonitoredThreads:
         self._local.deny()
 
     def run(self, matching: Matching) -> None:
-        """Let events take effect, for ``matching``."""
-        self._running.add(matching)
-        self._monitoring.resume()
+        """Let events take effect, for ``matching``; a second call does nothing."""
+        if matching not in self._running:
+            self._running.add(matching)
+            self._monitoring.resume()
 
     def rest(self, matching: Matching) -> None:
         """Not for ``matching`` any more; a second call does nothing."""
