@@ -1,4 +1,4 @@
-"""A Bottle application: Bottle tells the server of an error with its 500 page, so the middleware is all that it takes.
+"""A Bottle application: Bottle (from 0.13) tells the server of an error with its 500 page, so it takes only the middleware.
 
 STAGEDOOR_ALLOW=203.0.113.7 gunicorn --threads 8 bottle_app:application
 """

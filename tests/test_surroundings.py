@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import bottle
 import pytest
 from flask import Flask
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import stagedoor
 from conftest import ServeGated
 from stagedoor import StageDoor
 from stagedoor import surroundings as seen
@@ -144,6 +146,31 @@ def test_flask_without_its_integration_makes_pages_of_errors(config: dict[str, A
     assert ("Flask makes a 500 page" in (seen.errors_swallowed(app.wsgi_app) or "")) is says
     FlaskStageDoor(app, switch="memory")
     assert seen.errors_swallowed(app.wsgi_app) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        pytest.param("0.12.25", True, id="before 0.13"),
+        pytest.param("0.11", True, id="long before"),
+        pytest.param("0.13.4", False, id="0.13"),
+        pytest.param("0.14-dev", False, id="newer"),
+        pytest.param("1.0", False, id="newest"),
+    ],
+)
+def test_a_bottle_that_tells_nobody_of_errors(version: str, says: bool) -> None:
+    module = SimpleNamespace(__version__=version)
+    app = bottle.Bottle()
+    said = seen.old_bottle(Middleware(app=app), module) or ""
+    assert (f"Bottle {version} makes a 500 page" in said) is says
+    assert seen.old_bottle(plain, module) is None
+    app.error(500)(lambda error: str(error))
+    assert (seen.old_bottle(app, module) is not None) is says
+    app.error(500)(lambda error: stagedoor.stop_on_exception(error.exception))
+    assert seen.old_bottle(app, module) is None
+    app = bottle.Bottle()
+    app.catchall = False
+    assert seen.old_bottle(app, module) is None
 
 
 def test_flask_in_debug_mode() -> None:

@@ -5,6 +5,7 @@ Nothing is imported for this: a framework that is in use is loaded already, and 
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ def seeds_of_trouble(app: object, environ: Mapping[str, Any], variables: Mapping
     looks: tuple[Callable[[], str | None], ...] = (
         lambda: debugger_inside(app),
         lambda: errors_swallowed(app),
+        lambda: old_bottle(app, sys.modules.get("bottle")),
         lambda: debug_mode(app),
         lambda: reloader(variables),
         # A request that is refused for it says so itself.
@@ -83,6 +85,27 @@ def errors_swallowed(app: object) -> str | None:
             ' Add "stagedoor.integrations.django" to INSTALLED_APPS.'
         )
     return None
+
+
+def old_bottle(app: object, module: Any) -> str | None:
+    """Bottle tells nobody of an error before 0.13: it hands the exception to the application's handler only.
+
+    :param module: ``bottle``, or ``None`` where it is not loaded.
+    """
+    bottle: Any = named(app, "bottle.Bottle")
+    if bottle is None or not bottle.catchall:
+        return None
+    version = str(module.__version__)
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) >= (0, 13):
+        return None
+    handler = getattr(bottle.error_handler.get(500), "__code__", None)
+    if handler is not None and "stop_on_exception" in handler.co_names:
+        return None
+    return (
+        f"Bottle {version} makes a 500 page of every error and tells nobody, so no request stops on one. Install bottle"
+        " 0.13, or call stagedoor.stop_on_exception(error.exception) in the application's @app.error(500) handler."
+    )
 
 
 def debug_mode(app: object) -> str | None:
