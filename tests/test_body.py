@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -198,6 +199,48 @@ def test_forgetting_the_wrapper_forgets_the_body(kind: Callable[[list[str], int 
     assert forgotten(lambda body: wrapped_body(body, lambda run, *given: run(*given), lambda: None)) == forgotten(
         lambda body: body
     )
+
+
+class Page:
+    """Like Django's responses, of which more than its blocks is asked for; its iterator is a generator."""
+
+    status_code = 404
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from BLOCKS
+        finally:
+            self.log.append("over")
+
+
+def as_called(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def test_what_else_a_body_has_is_there() -> None:
+    body: Any = wrapped_body(Page([]), as_called, lambda: None)
+    assert body.status_code == 404
+    generator: Any = wrapped_body((block for block in BLOCKS), as_called, lambda: None)
+    assert generator.gi_frame is not None
+
+
+def test_what_a_body_has_not_is_not_there() -> None:
+    body = wrapped_body(Page([]), as_called, lambda: None)
+    assert not hasattr(body, "fileno")
+    assert not hasattr(iter(body), "read")
+    assert copy.copy(body).status_code == 404  # type: ignore[attr-defined]
+
+
+def test_an_iterator_of_a_body_is_closed_as_the_bare_one_is() -> None:
+    log: list[str] = []
+    blocks: Any = iter(wrapped_body(Page(log), as_called, lambda: None))
+    assert next(blocks) == b"one"
+    blocks.close()
+    assert log == ["over"]
+    assert list(blocks) == []
 
 
 def first_and_rest(inner: Callable[..., Any]) -> Callable[..., Any]:

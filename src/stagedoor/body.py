@@ -23,34 +23,43 @@ def wrapped_body(body: Iterable[bytes], run: Run, end: Callable[[], None]) -> It
     return wrapper(body, run, end)
 
 
-class _Blocks:
-    """An iterator over the blocks of a body."""
+class _Bare:
+    """Has what the application's own object has beside: Django's responses have a ``status_code``, generators ``close()``."""
 
-    def __init__(self, blocks: Iterator[bytes], run: Run) -> None:
-        self._blocks = blocks
+    def __init__(self, bare: Any, run: Run) -> None:
+        self._bare = bare
         self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        # Python looks up its own names on types; what is none of a body's must not become one here.
+        if name.startswith("__") or name == "_bare":
+            raise AttributeError(name)
+        return getattr(self._bare, name)
+
+
+class _Blocks(_Bare):
+    """An iterator over the blocks of a body."""
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        return self._run(next, self._blocks)  # type: ignore[no-any-return]
+        return self._run(next, self._bare)  # type: ignore[no-any-return]
 
 
-class _Body:
+class _Body(_Bare):
     def __init__(self, body: Any, run: Run, end: Callable[[], None]) -> None:
-        self._body = body
-        self._run = run
+        super().__init__(body, run)
         self._end = end
 
     def __iter__(self) -> Iterator[bytes]:
         # What iter() returns is a fresh start for a list, and the same again for a generator: the body's own affair.
-        blocks = self._run(iter, self._body)
-        return self if blocks is self._body else _Blocks(blocks, self._run)  # type: ignore[return-value]
+        blocks = self._run(iter, self._bare)
+        return self if blocks is self._bare else _Blocks(blocks, self._run)
 
     def close(self) -> None:
         try:
-            close = getattr(self._body, "close", None)
+            close = getattr(self._bare, "close", None)
             if close is not None:
                 self._run(close)
         finally:
@@ -59,12 +68,12 @@ class _Body:
 
 class _Iterator(_Body):
     def __next__(self) -> bytes:
-        return self._run(next, self._body)  # type: ignore[no-any-return]
+        return self._run(next, self._bare)  # type: ignore[no-any-return]
 
 
 class _Sized(_Body):
     def __len__(self) -> int:
-        return self._run(len, self._body)  # type: ignore[no-any-return]
+        return self._run(len, self._bare)  # type: ignore[no-any-return]
 
 
 class _SizedIterator(_Iterator, _Sized):
