@@ -215,6 +215,12 @@ class Page:
         finally:
             self.log.append("over")
 
+    def __bytes__(self) -> bytes:
+        return b"".join(BLOCKS)
+
+    def __bool__(self) -> bool:
+        return False
+
 
 def as_called(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
@@ -223,7 +229,10 @@ def as_called(function: Callable[..., Any], *arguments: Any) -> Any:
 def test_what_else_a_body_has_is_there() -> None:
     body: Any = wrapped_body(Page([]), as_called, lambda: None)
     assert body.status_code == 404
+    assert bytes(body) == b"onetwothree"
+    assert not body
     generator: Any = wrapped_body((block for block in BLOCKS), as_called, lambda: None)
+    assert generator
     assert generator.gi_frame is not None
 
 

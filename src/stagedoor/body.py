@@ -36,6 +36,13 @@ class _Bare:
             raise AttributeError(name)
         return getattr(self._bare, name)
 
+    def __bool__(self) -> bool:
+        return self._run(bool, self._bare)  # type: ignore[no-any-return]
+
+    def __bytes__(self) -> bytes:
+        # Without a __bytes__ of its own, this is the same error as for the bare one.
+        return self._run(bytes, self._bare)  # type: ignore[no-any-return]
+
 
 class _Blocks(_Bare):
     """An iterator over the blocks of a body."""
