@@ -116,6 +116,7 @@ def test_its_directory_is_made_for_this_user_alone(tmp_path: Path) -> None:
     made = private_directory(tmp_path / "run" / "stagedoor")
     assert made.stat().st_mode & 0o777 == 0o700
     assert private_directory(made) == made
+    assert private_directory(made.parent) == made.parent, "and so are those above it that were missing"
 
 
 def link(path: Path) -> None:

@@ -118,8 +118,11 @@ def private_directory(path: Path) -> Path:
     :raises ControlError: if it can't be made, somebody else owns it, or somebody else could write to it.
     """
     try:
-        with suppress(FileExistsError):
-            path.mkdir(mode=0o700, parents=True)
+        # Those above it too, which may be asked for as private ones later.
+        for folder in (*reversed(path.parents), path):
+            if not os.path.lexists(folder):
+                with suppress(FileExistsError):
+                    folder.mkdir(mode=0o700)
         if sys.platform == "win32":  # there the file system's own rules hold, as for the switch
             return path
         found = path.lstat()
