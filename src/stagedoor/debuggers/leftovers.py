@@ -45,6 +45,9 @@ def _removed(config: GatekeeperConfig, control: Path) -> bool:
                 port.unlink(missing_ok=True)
         # Last of all: from here on another process may have the lock.
         lock_path(control).unlink(missing_ok=True)
+        if config.switch_path is not None:
+            with suppress(OSError):  # It is the switch's own directory. Something else of the window's is in it still.
+                control.parent.rmdir()
         return True
 
 
