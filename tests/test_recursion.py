@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 
@@ -46,7 +47,9 @@ def assert_alike(debugged: str, plain: str) -> None:
     """
     assert files(debugged) == files(plain)
     assert debugged.strip().rpartition("\n")[2].startswith("RecursionError: maximum recursion depth exceeded")
-    assert 0.7 * depth(plain) <= depth(debugged) <= depth(plain) + 5
+    # CPython 3.13.0 does not count all calls of functions with defaults where no tool looks at them: 10,000 of deepcopy's.
+    counted = min(depth(plain), sys.getrecursionlimit() - 50)
+    assert 0.7 * counted <= depth(debugged) <= depth(plain) + 5
     assert debugged.count("During handling") == plain.count("During handling")
 
 
