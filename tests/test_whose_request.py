@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from werkzeug.serving import make_server
 
 import stagedoor
 from stagedoor.dapclient import DapClient
@@ -89,8 +93,6 @@ def test_a_job_without_a_name_ends_with_its_request(site: Stage) -> None:
 
 
 def test_a_job_that_still_runs_when_its_request_ends_is_not_debugged_any_more(site: Stage) -> None:
-    import threading
-
     release, turns = threading.Event(), []
 
     def consumer() -> None:
@@ -138,6 +140,27 @@ def test_a_named_job_is_not_debugged_as_a_part_of_a_visitors_request(site: Stage
     job = site.workers[0].start_get("/named-helper", OTHER)
     client.resume(client.stopped()["threadId"])
     assert job.result(10).text == "4"
+
+
+def test_nor_in_a_body_whose_request_came_before_the_window(site: Stage) -> None:
+    server = make_server("127.0.0.1", 0, site.door, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    whose_site.go_on.clear()
+    try:
+        with closing(http.client.HTTPConnection(*server.server_address[:2], timeout=30)) as connection:
+            connection.request("GET", "/named-stream-later")
+            response = connection.getresponse()
+            assert response.read(6) == b"begun "
+            client = attached(site, {JOBS: [line("named", JOBS)]}, SEEN)
+            whose_site.go_on.set()
+            assert response.read() == b"4"
+        assert (stops(client), whose_site.lazy().evaluated) == (0, [])
+    finally:
+        whose_site.go_on.set()
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 @pytest.mark.parametrize("path", ["/named-stream", "/named-close"])

@@ -14,6 +14,7 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from . import serving
 from .errors import ConfigurationError
+from .servers import serves_a_request
 from .tracing import Matching, Tracing, current_tracing, stop_on_exception
 from .visit import Visit
 from .window import is_name
@@ -115,6 +116,8 @@ class Job:
             return None  # The thread is traced already, as a part of a request or of another job.
         if serving.served() is serving.VISITOR:
             return None  # It serves requests, and none of those that are debugged now.
+        if serves_a_request(sys._getframe()):
+            return None  # One that came before the window was open, and whose body is still being streamed.
         request = self._made_by() if self._made_by is not None else None
         if self._name is None and request is None:
             _tell_once(tracing, what)

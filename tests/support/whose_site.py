@@ -36,6 +36,16 @@ def streamed(function: Callable[..., Any]) -> Iterator[bytes]:
     yield str(function(8)).encode()
 
 
+#: Lets a body go on that has begun.
+go_on = threading.Event()
+
+
+def streamed_later(function: Callable[..., Any]) -> Iterator[bytes]:
+    yield b"begun "
+    go_on.wait(30)
+    yield str(function(8)).encode()
+
+
 class Closing:
     """A body that does its work when it is closed."""
 
@@ -74,6 +84,7 @@ VIEWS: dict[str, Callable[[], Any]] = {
     "/cached": lambda: lazy().shared_trimmer()(8),
     "/cached-helper": lambda: in_thread(lazy().shared_trimmer(), 8),
     "/named-stream": lambda: streamed(lazy().named),
+    "/named-stream-later": lambda: streamed_later(lazy().named),
     "/named-close": lambda: Closing(lazy().named),
     "/named-context": lambda: in_copied_context(lazy().named),
     "/named-helper": lambda: in_thread(lazy().named, 8),

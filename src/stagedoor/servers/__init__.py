@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from .base import A_THREAD_EACH, Server
-from .callers import caller
+from .callers import caller, serves_a_request
 from .dangers import danger_here
 from .decision import Pauses, pauses
 from .embedding import embedding_server
@@ -23,6 +23,7 @@ __all__ = [
     "danger_here",
     "entrances",
     "pauses",
+    "serves_a_request",
     "surrounding_server",
     "threads_inside",
 ]

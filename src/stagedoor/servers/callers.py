@@ -107,3 +107,16 @@ _LOOKS: dict[str, Callable[[FrameType], Server | None]] = {
     "/socketserver.py": _socketserver,
     "concurrent/futures/thread.py": _executor,
 }
+
+#: What stands on the stack of a thread that serves a request, also while a body is streamed, and of no other. Not a pool,
+#: in which an application runs its own jobs as well.
+_SERVING = tuple(end for end, look in _LOOKS.items() if look is not _executor)
+
+
+def serves_a_request(frame: FrameType | None) -> bool:
+    """Whether what runs in ``frame`` was called by one of the servers that are known, for a request."""
+    while frame is not None:
+        if frame.f_code.co_filename.replace("\\", "/").endswith(_SERVING):
+            return True
+        frame = frame.f_back
+    return False
