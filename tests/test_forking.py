@@ -35,6 +35,8 @@ LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()), threading.Conditi
 #: What holds a lock and is not looked at below, and why.
 NEVER_FORKED = {
     "gatekeeper.process.Gatekeeper._over": "asyncio's, which has no thread",
+    "tracing.rehearsal.running.ends": "in the self-test's own process, which forks no children",
+    "tracing.rehearsal.running.turns": "the same",
     "gatekeeper.foreground.run_in_foreground.told_to_end": "a process without other threads, which forks no children",
 }
 if sys.version_info < (3, 12):
@@ -126,11 +128,11 @@ def paused(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
     stage = Stage(debugger="gatekeeper")
     try:
-        stage.open()
+        token = {"stagedoorToken": stage.open().token}
         wait_for(lambda: "client=waiting" in str(stage.workers[0].get("/hello").header), "the debugger to start")
         wait_for(lambda: stage.door._debugger._run.begun, "the gatekeeper")  # type: ignore[union-attr]
         lines = {application.__file__: [application.stop_line("view")]}
-        with Ide((stage.host, stage.port), lines, source_address=(ALLOWED, 0)) as ide:
+        with Ide((stage.host, stage.port), lines, arguments=token, source_address=(ALLOWED, 0)) as ide:
             request = stage.workers[0].start_get("/view?mine")
             stop = ide.stopped()
             yield stage

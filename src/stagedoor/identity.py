@@ -42,8 +42,10 @@ def identify(app: object) -> Application:
     :param app: what is wrapped. What is innermost in it counts, as far as that can be told: middleware comes and goes.
     """
     try:
-        *_, inner = layers(app)
-        what, apart = _description(inner), list(_told_apart_by(inner))
+        *around, inner = layers(app)
+        # A partial says by its arguments which of several applications it makes of one function.
+        given = [_description(each) for each in around if isinstance(each, functools.partial)]
+        what, apart = " of ".join([*given[:1], _description(inner)]), [*given, *_told_apart_by(inner)]
     except Exception:  # An application may do anything when it is looked at.
         what, apart = f"{type(app).__module__}.{type(app).__qualname__}", []
     site = _wrapping_file()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from .burnt import BurntWindows
-from .debuggers.leftovers import sweep
 from .errors import WindowRefused
 from .port_holders import holders, not_private, told
 from .settings import Settings
@@ -24,6 +23,8 @@ def check_port(settings: Settings) -> str | None:
     :raises TokenBurnt: if a window is open whose token somebody else may have.
     """
     if settings.debugger == "gatekeeper":
+        from .debuggers.leftovers import sweep  # Here, because it needs what not every platform has.
+
         config = settings.gatekeeper_config()
         sweep(config)
         window = settings.switch.read()

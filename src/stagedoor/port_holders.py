@@ -35,6 +35,8 @@ class Holders:
 
 def holders(host: str, port: int) -> Holders | None:
     """Who has sockets at a port now; ``None`` where the system does not tell."""
+    if not hasattr(os, "geteuid"):
+        return None
     try:
         return sorted_out(sockets_at(port), host, os.geteuid())
     except OSError:

@@ -223,7 +223,10 @@ def user_name(uid: int | None = None) -> str:
     :param uid: by default this process's effective user, whatever its environment says.
     """
     if sys.platform == "win32":
-        return getpass.getuser()
+        try:
+            return getpass.getuser()
+        except (ImportError, KeyError, OSError):  # No variable says it.
+            return "a user without a name"
     return _named(os.geteuid() if uid is None else uid)
 
 
