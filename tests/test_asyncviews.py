@@ -76,10 +76,8 @@ def at(site: Site, name: str) -> tuple[str, int]:
 
 
 def entry(site: Site) -> tuple[str, int]:
-    """The first line of the user's code that serves a request to ``/view``."""
-    if site.site == "async_flask":
-        return at(site, "first")
-    file = site.source.with_name("async_django_site.py")
+    """The first line of the user's code that serves a request to ``/view``: a coroutine's as well."""
+    file = site.source.with_name(f"{site.site}_site.py")
     return str(file), site.line("entry", file)
 
 
@@ -110,6 +108,18 @@ def test_a_breakpoint_stops_an_async_view(site: Site, stops: Stops, path: str, n
         stop.resume()
     assert answer.answer().body == body
     assert "client=attached" in answer.answer().headers["Stagedoor"]
+
+
+@served(FLASK)
+def test_a_job_that_a_coroutine_makes_belongs_to_the_request_and_outlives_the_coroutine(
+    site: Site, stops: Stops
+) -> None:
+    ide = stops("half")
+    answer = site.start_get("/kept")
+    stop = ide.stopped()
+    assert place(site, stop) == at(site, "half")
+    stop.resume()
+    assert answer.answer().body == "kept 4"
 
 
 @served(DJANGO)
@@ -328,7 +338,7 @@ def test_an_asgiref_that_is_built_otherwise_is_left_alone_and_the_header_says_so
     shutil.copytree(package, tmp_path / "otherwise" / "asgiref")
     module = tmp_path / "otherwise" / "asgiref" / "sync.py"
     module.write_text(module.read_text().replace("main_wrap", "main_wrapper"))
-    site = own_site("async_flask", "gunicorn", PYTHONPATH=str(tmp_path / "otherwise"))
+    site = own_site("async_django", "gunicorn", PYTHONPATH=str(tmp_path / "otherwise"))
     with site.ide(breakpoints={str(site.source): [site.line("after an await"), site.line("sync")]}) as ide:
         answer = site.get("/view", ALLOWED)
         assert answer.body == "view 3"

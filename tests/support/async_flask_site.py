@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
-from flask import Flask, Response
+from flask import Flask, Response, g, request
 
-from support.async_views import SYNC_VIEWS, VIEWS
+import stagedoor
+from support.async_views import SYNC_VIEWS, VIEWS, half
 
 app = Flask(__name__)
+
+
+@app.before_request
+async def make() -> None:
+    """A job that a coroutine makes, for what the request does when that is over."""
+    if request.path == "/kept":  # stop: entry
+        g.job = stagedoor.traced(half)
+
+
+@app.get("/kept")
+def kept() -> str:
+    with ThreadPoolExecutor(1) as threads:
+        return f"kept {threads.submit(g.job, 8).result()}"
 
 
 @app.after_request
