@@ -96,7 +96,7 @@ def test_a_difference_is_found_by_the_id_of_its_test_and_nothing_else_differs(tm
     )
     assert bare.tests["test_small.py::test_fails_with_and_without"] == "failed"
     assert wrapped.counted | {"visitors told": 0} == {
-        "requests": 6, "matching": 4, "debugged": 4, "visitors": 2, "visitors debugged": 0, "visitors told": 0,
+        "requests": 6, "matching": 4, "debugged": 4, "visitors": 2, "visitors debugged": 0, "visitors told": 0, "refused": 0, "answered": 4,
     }  # fmt: skip
     assert (wrapped.stops, wrapped.warnings) == ((), bare.warnings)
 

@@ -93,12 +93,7 @@ class Door:
                 self.counts["requests"] += 1
                 # A request that the code of a debugged one sends, in the same process, is a part of that.
                 is_visitor = self.counts["requests"] % self._every == 0 and served() in (None, VISITOR)
-            said: list[str] = []
-            try:
-                return self._call(inner, environ, start_response, is_visitor, said)
-            finally:
-                with self._counting:
-                    self.counts["visitors told"] += is_visitor and bool(said)
+            return self._call(inner, environ, start_response, is_visitor, [])
 
         return wrapped
 
@@ -113,6 +108,11 @@ class Door:
         def start(*arguments: Any, **keywords: Any) -> Any:
             if len(arguments) > 1 and type(arguments[1]) is list:
                 ours = [header for header in arguments[1] if isinstance(header, tuple) and header[:1] == ("Stagedoor",)]
+                # Here, because an application that is a generator answers after its call.
+                with self._counting:
+                    self.counts["visitors told"] += for_visitor and bool(ours)
+                    self.counts["answered"] += bool(ours) and not said
+                    self.counts["refused"] += not said and any("client=busy" in value for _, value in ours)
                 said.extend(value for _, value in ours)
                 if ours:
                     headers = [header for header in arguments[1] if header not in ours]
