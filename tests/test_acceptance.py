@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from conftest import ServeGated
-from stagedoor.control import ControlConnection, socket_path
-from stagedoor.dapclient import DapClient, WaitFailed
-from stagedoor.ide import Ide, Stop
-from stagedoor.window import format_time
+from stagedoor.control.protocol import ControlConnection, socket_path
+from stagedoor.dap.client import DapClient, WaitFailed
+from stagedoor.dap.ide import Ide, Stop
+from stagedoor.window.window import format_time
 from support import application
 from support.application import stop_line
 from support.gatekeepers import GatedServer
@@ -278,7 +278,7 @@ def pause_and_resume(server: GatedServer, ide: Ide) -> None:
 def start_ide_process(server: GatedServer) -> subprocess.Popen[str]:
     """An IDE in a process of its own, attached."""
     script = (
-        "import sys; from stagedoor.ide import Ide\n"
+        "import sys; from stagedoor.dap.ide import Ide\n"
         "ide = Ide(('127.0.0.1', int(sys.argv[1])), {sys.argv[2]: [int(sys.argv[3])]}, source_address=(sys.argv[4], 0), token=sys.argv[5])\n"
         "print('attached', flush=True); ide.root.wait_closed(60)"
     )

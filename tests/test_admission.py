@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor.admission import UNIX_PEER, Refusal, best_of, refusal
-from stagedoor.allowlist import Allowlist, is_loopback
+from stagedoor.access.allowlist import Allowlist, is_loopback
+from stagedoor.access.decision import UNIX_PEER, Refusal, best_of, refusal
 
 TOKEN = "the-token-of-the-open-window"
 ALLOWLIST = Allowlist("203.0.113.7 2001:db8::/48 127.0.0.2")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stagedoor.allowlist import Allowlist, is_loopback, normalized
+from stagedoor.access.allowlist import Allowlist, is_loopback, normalized
 from stagedoor.errors import ConfigurationError
 
 

@@ -16,7 +16,7 @@ import asgiref
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, sync_to_async
 
-from stagedoor.ide import Ide, Stop
+from stagedoor.dap.ide import Ide, Stop
 from support import async_views
 from support.async_views import view
 from support.servers import ALLOWED, OTHER, is_listening

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor.bind import Bind, parse_bind
 from stagedoor.errors import ConfigurationError
+from stagedoor.settings.bind import Bind, parse_bind
 
 GOOD = {
     "an IPv4 address and a port": ("127.0.0.1:5678", Bind("127.0.0.1", 5678)),

@@ -10,8 +10,8 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor import ConfigurationError, StageDoor
-from stagedoor.break_on import parse_break_on
-from stagedoor.settings import Settings
+from stagedoor.settings.break_on import parse_break_on
+from stagedoor.settings.settings import Settings
 from support.servers import ALLOWED, OTHER
 
 
@@ -109,9 +109,9 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from stagedoor.audit import Audit
-    from stagedoor.debuggers.listen import ListenDebugger
-    from stagedoor.visit import Visits
-    from stagedoor.watch import WindowWatch
+    from stagedoor.request import Visits
+    from stagedoor.worker.listen import ListenDebugger
+    from stagedoor.worker.watch import WindowWatch
 
     def fails(environ: Any) -> bool:
         raise LookupError("no such tenant")

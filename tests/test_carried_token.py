@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from werkzeug.http import parse_cookie
 
 from stagedoor import StageDoor
-from stagedoor.carried_token import take_token
+from stagedoor.access.carried_token import take_token
 from support.servers import ALLOWED, OTHER
 from support.stage import Environ, make_environ, serve
 

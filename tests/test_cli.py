@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from stagedoor.control import folder_beside
+from stagedoor.control.protocol import folder_beside
 from stagedoor.switches import FileSwitch, user_name
-from stagedoor.window import parse_time, window_id
+from stagedoor.window.window import parse_time, window_id
 from support.waiting import wait_for
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import create_environ, run_wsgi_app
 
-from stagedoor.admission import Refusal
-from stagedoor.allowlist import normalized
-from stagedoor.clientaddr import FORWARDED_CHOICES, PROXY_FIX_REMEDY, client_address, proxy_fix_remedy
-from stagedoor.proxy_headers import forwarding_header, gives_a_proxy_away, header_name
+from stagedoor.access.allowlist import normalized
+from stagedoor.access.client_address import FORWARDED_CHOICES, PROXY_FIX_REMEDY, client_address, proxy_fix_remedy
+from stagedoor.access.decision import Refusal
+from stagedoor.access.proxy_headers import forwarding_header, gives_a_proxy_away, header_name
 
 PROXY = "192.0.2.80"
 PROXY_FIX_LINE = "application = ProxyFix(application, x_for=1)"

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor import control
-from stagedoor.control import (
+from stagedoor.control import protocol
+from stagedoor.control.protocol import (
     LINE_CAP,
     ControlConnection,
     ControlError,
@@ -30,7 +30,7 @@ from stagedoor.control import (
     within_reach,
 )
 from stagedoor.errors import ConfigurationError
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
 from support.waiting import wait_for
 
 JSON = st.recursive(
@@ -314,6 +314,6 @@ def test_the_kernel_tells_who_the_peer_is() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         if not hasattr(socket, "SO_PEERCRED"):
-            assert control.peer_credentials(ours) is None
+            assert protocol.peer_credentials(ours) is None
         else:
-            assert control.peer_credentials(ours) == (os.getpid(), os.geteuid())
+            assert protocol.peer_credentials(ours) == (os.getpid(), os.geteuid())

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stagedoor import dap
-from stagedoor.dap import Decoder, Message, ProtocolError
+from stagedoor.dap import wire
+from stagedoor.dap.wire import Decoder, Message, ProtocolError
 
 REQUEST: Message = {"seq": 1, "type": "request", "command": "threads"}
 
@@ -27,7 +27,7 @@ def framed(**fields: Any) -> bytes:
     return frame(json.dumps({"seq": 1, "type": "request", "command": "threads"} | fields))
 
 
-def decoded(data: bytes, body_cap: int = dap.DEBUGGER_BODY_CAP) -> list[Message]:
+def decoded(data: bytes, body_cap: int = wire.DEBUGGER_BODY_CAP) -> list[Message]:
     return list(Decoder(body_cap).feed(data))
 
 
@@ -49,7 +49,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("message", ACCEPTED.values(), ids=ACCEPTED.keys())
 def test_a_message_comes_back_as_it_was_encoded(message: Message) -> None:
-    assert decoded(dap.encode(message)) == [message]
+    assert decoded(wire.encode(message)) == [message]
 
 
 EVENT = b'{"seq":1,"type":"event","event":"x"}'
@@ -130,7 +130,7 @@ def test_a_body_over_the_cap_is_refused_by_its_header() -> None:
 
 
 def test_messages_before_the_error_are_given_out_first() -> None:
-    messages = Decoder().feed(dap.encode(REQUEST) * 2 + b"\r\n")
+    messages = Decoder().feed(wire.encode(REQUEST) * 2 + b"\r\n")
     assert [next(messages), next(messages)] == [REQUEST, REQUEST]
     with pytest.raises(ProtocolError):
         next(messages)
@@ -141,7 +141,7 @@ def test_after_an_error_nothing_is_read_any_more() -> None:
     with pytest.raises(ProtocolError):
         list(decoder.feed(b"\r\n"))
     with pytest.raises(ProtocolError, match="Nothing more is read"):
-        decoder.feed(dap.encode(REQUEST))
+        decoder.feed(wire.encode(REQUEST))
 
 
 def test_an_error_never_quotes_what_came() -> None:
@@ -178,10 +178,10 @@ messages = st.fixed_dictionaries(
 
 @given(sent=st.lists(messages, max_size=4), data=st.data())
 def test_any_chunking_gives_the_same_messages(sent: list[Message], data: st.DataObject) -> None:
-    wire = b"".join(map(dap.encode, sent))
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(wire)), max_size=12)) | {0, len(wire)})
+    sent_bytes = b"".join(map(wire.encode, sent))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(sent_bytes)), max_size=12)) | {0, len(sent_bytes)})
     decoder = Decoder()
-    received = [message for start, end in pairwise(cuts) for message in decoder.feed(wire[start:end])]
+    received = [message for start, end in pairwise(cuts) for message in decoder.feed(sent_bytes[start:end])]
     assert received == sent
 
 
@@ -190,7 +190,7 @@ def test_any_chunking_gives_the_same_messages(sent: list[Message], data: st.Data
         st.binary(max_size=40)
         | st.binary(max_size=40).map(frame)
         | values.map(json.dumps).map(frame)
-        | messages.map(dap.encode)
+        | messages.map(wire.encode)
         | st.sampled_from([b"Content-Length: ", b"Content-Length: 9\r\n", b"\r\n\r\n", b"{", b"[" * 5000])
     )
 )
@@ -201,7 +201,7 @@ def test_arbitrary_bytes_raise_nothing_but_protocol_errors(chunks: list[bytes]) 
     try:
         for chunk in chunks:
             for message in decoder.feed(chunk):
-                dap.encode(message)
+                wire.encode(message)
     except ProtocolError:
         with pytest.raises(ProtocolError):
             decoder.feed(b"")
@@ -224,36 +224,36 @@ UNENCODABLE = {
 @pytest.mark.parametrize(("message", "reason"), UNENCODABLE.values(), ids=UNENCODABLE.keys())
 def test_it_does_not_encode(message: Message, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
-        dap.encode(message)
+        wire.encode(message)
 
 
 def test_the_sender_numbers_its_messages() -> None:
-    assert decoded(dap.encode(REQUEST, 7)) == [REQUEST | {"seq": 7}]
+    assert decoded(wire.encode(REQUEST, 7)) == [REQUEST | {"seq": 7}]
     assert REQUEST["seq"] == 1
 
 
 BUILT = {
-    "a request": (dap.request("threads"), {"type": "request", "command": "threads"}),
+    "a request": (wire.request("threads"), {"type": "request", "command": "threads"}),
     "a request with arguments": (
-        dap.request("next", {"threadId": 1}),
+        wire.request("next", {"threadId": 1}),
         {"type": "request", "command": "next", "arguments": {"threadId": 1}},
     ),
-    "an event": (dap.event("initialized"), {"type": "event", "event": "initialized"}),
+    "an event": (wire.event("initialized"), {"type": "event", "event": "initialized"}),
     "an event with a body": (
-        dap.event("output", {"output": "hello\n"}),
+        wire.event("output", {"output": "hello\n"}),
         {"type": "event", "event": "output", "body": {"output": "hello\n"}},
     ),
     "a response": (
-        dap.response(REQUEST),
+        wire.response(REQUEST),
         {"type": "response", "request_seq": 1, "success": True, "command": "threads"},
     ),
     "a response with a body": (
-        dap.response(REQUEST, {"threads": []}),
+        wire.response(REQUEST, {"threads": []}),
         {"type": "response", "request_seq": 1, "success": True, "command": "threads",
          "body": {"threads": []}},
     ),
     "an error": (
-        dap.error_response(REQUEST, "Not now.", error_id=4, show_user=False),
+        wire.error_response(REQUEST, "Not now.", error_id=4, show_user=False),
         {
             "type": "response", "request_seq": 1, "success": False, "command": "threads",
             "message": "Not now.", "body": {"error": {"id": 4, "format": "Not now.", "showUser": False}},
@@ -265,12 +265,12 @@ BUILT = {
 @pytest.mark.parametrize(("built", "expected"), BUILT.values(), ids=BUILT.keys())
 def test_it_builds(built: Message, expected: Message) -> None:
     assert built == expected
-    assert decoded(dap.encode(built, 1)) == [expected | {"seq": 1}]
+    assert decoded(wire.encode(built, 1)) == [expected | {"seq": 1}]
 
 
 @pytest.mark.parametrize("sentence", ["plain", "{}", "{0} is busy", "{_open}{_close}", "}{", "{{x}}"])
 def test_an_error_with_braces_reads_the_same_in_every_client(sentence: str) -> None:
-    message = dap.error_response(REQUEST, sentence)
+    message = wire.error_response(REQUEST, sentence)
     error = message["body"]["error"]
     assert message["message"] == sentence
     # VS Code replaces all placeholders at once, nvim-dap one variable after the other, in any order.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from stagedoor import dap
-from stagedoor.dap_arguments import attach_misfit
-from stagedoor.dap_policy import RULES, Pass, from_client
+from stagedoor.dap import wire
+from stagedoor.dap.arguments import attach_misfit
+from stagedoor.dap.policy import RULES, Pass, from_client
 from stagedoor.tracing import Tracing
 
 
@@ -76,7 +76,7 @@ def test_every_command_that_goes_on_is_tried() -> None:
     assert {name for name in RULES if isinstance(from_client(a_request(name)), Pass)} - of_its_own <= set(RIGHT)
 
 
-def a_request(command: str, arguments: Any = None) -> dap.Message:
+def a_request(command: str, arguments: Any = None) -> wire.Message:
     return {"seq": 1, "type": "request", "command": command, "arguments": arguments}
 
 
@@ -93,7 +93,7 @@ class Pydevd:
     def __init__(self) -> None:
         theirs, self._ours = socket.socketpair()
         self._ours.settimeout(5)
-        self._decoder = dap.Decoder()
+        self._decoder = wire.Decoder()
         self._seq = 0
         self._tracing = Tracing(Silent())
         self._tracing.start_over(theirs)
@@ -103,7 +103,7 @@ class Pydevd:
 
     def ask(self, command: str, arguments: object) -> None:
         self._seq += 1
-        self._ours.sendall(dap.encode({"type": "request", "command": command, "arguments": arguments}, self._seq))
+        self._ours.sendall(wire.encode({"type": "request", "command": command, "arguments": arguments}, self._seq))
 
     def answers(self) -> bool:
         """Whether it answers what it was asked last."""

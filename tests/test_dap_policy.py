@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from stagedoor import dap, dap_policy
-from stagedoor.dap import Message
-from stagedoor.dap_policy import FORCED_ATTACH, Pass, Refuse, from_client, from_debugger
-from stagedoor.dapclient import DapClient
+from stagedoor.dap import policy, wire
+from stagedoor.dap.client import DapClient
+from stagedoor.dap.policy import FORCED_ATTACH, Pass, Refuse, from_client, from_debugger
+from stagedoor.dap.wire import Message
 
 
 def request(command: str, arguments: object = None) -> Message:
@@ -199,7 +199,7 @@ def test_what_the_gatekeeper_needs_of_an_attach_comes_out_apart() -> None:
 
 def test_the_clients_message_is_never_changed() -> None:
     arguments = {"stagedoorToken": "x", "debugOptions": ["RedirectOutput"], "threadId": 1}
-    for command in dap_policy.RULES:
+    for command in policy.RULES:
         message = request(command, dict(arguments))
         from_client(message)
         assert message == request(command, arguments)
@@ -238,7 +238,7 @@ def test_ending_a_worker_is_not_announced() -> None:
     announced = {"supportsTerminateRequest": True, "supportTerminateDebuggee": True, "supportsSetVariable": True}
     passed = from_debugger(response("initialize", announced))
     assert passed is not None
-    assert passed["body"] == {"supportsSetVariable": True} | dict.fromkeys(dap_policy.WITHHELD_CAPABILITIES, False)
+    assert passed["body"] == {"supportsSetVariable": True} | dict.fromkeys(policy.WITHHELD_CAPABILITIES, False)
     assert announced["supportsTerminateRequest"] is True
 
 
@@ -260,7 +260,7 @@ ADAPTER = source("adapter/clients.py")
 def test_every_request_that_debugpy_handles_has_a_rule() -> None:
     handled = set(re.findall(r"def on_(\w+)_request\(", PYDEVD))
     handled |= {name.lower() for name in re.findall(r"def (\w+)_request\(", ADAPTER)}
-    assert handled == {command.lower() for command in dap_policy.RULES}
+    assert handled == {command.lower() for command in policy.RULES}
 
 
 def test_every_attach_argument_that_debugpy_reads_is_decided() -> None:
@@ -272,13 +272,13 @@ def test_every_attach_argument_that_debugpy_reads_is_decided() -> None:
         "linuxAttachPreferLldb", "guiEventLoop", "isOutputRedirected", "onTerminate", "options", "program",
         "stopOnEntry",
     }  # fmt: skip
-    assert read == dap_policy.ATTACH_KEYS | set(FORCED_ATTACH) | dropped
+    assert read == policy.ATTACH_KEYS | set(FORCED_ATTACH) | dropped
 
 
 def test_every_debug_option_is_decided() -> None:
     flags = set(re.findall(r'^    "(\w+)": "', OPTIONS, re.MULTILINE))
     without_effect = {"FixFilePathCase", "Multiprocess", "StopOnEntry", "WaitOnAbnormalExit", "WaitOnNormalExit"}
-    assert flags == dap_policy.DEBUG_OPTIONS | without_effect | {"RedirectOutput"}
+    assert flags == policy.DEBUG_OPTIONS | without_effect | {"RedirectOutput"}
 
 
 # The effect on the real debugger: pydevd itself answers, without debugpy's adapter in between.
@@ -303,7 +303,7 @@ class GatedClient(DapClient):
     """Sends what the policy makes of each request."""
 
     def send(self, command: str, arguments: Mapping[str, Any] | None = None) -> int:
-        verdict = from_client(dap.request(command, arguments) | {"seq": 0})
+        verdict = from_client(wire.request(command, arguments) | {"seq": 0})
         assert isinstance(verdict, Pass)
         return super().send(verdict.message["command"], verdict.message.get("arguments"))
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor import dap
-from stagedoor.dap import Message
-from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
+from stagedoor.dap import wire
+from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
+from stagedoor.dap.wire import Message
 
 MARK = "STAGEDOOR_TEST_MARK"
 
@@ -197,7 +197,7 @@ class Server:
     def __init__(self, listener: socket.socket, stack: ExitStack) -> None:
         self.listener = listener
         self._stack = stack
-        self._decoder = dap.Decoder()
+        self._decoder = wire.Decoder()
 
     def accept(self) -> socket.socket:
         self.listener.settimeout(10)
@@ -207,7 +207,7 @@ class Server:
         return self.connection
 
     def say(self, message: Message) -> None:
-        self.connection.sendall(dap.encode(message, 1))
+        self.connection.sendall(wire.encode(message, 1))
 
     def hear(self) -> Message:
         while True:
@@ -230,8 +230,8 @@ def caller(server: Server) -> Iterator[DapClient]:
 
 def test_each_event_is_given_out_once_and_in_order(server: Server, caller: DapClient) -> None:
     for number in (1, 2, 3):
-        server.say(dap.event("stopped", {"threadId": number}))
-    server.say(dap.event("terminated"))
+        server.say(wire.event("stopped", {"threadId": number}))
+    server.say(wire.event("terminated"))
     assert caller.wait_event("terminated") == {}
     assert caller.stopped()["threadId"] == 1
     assert caller.wait_event("stopped", lambda body: body["threadId"] == 3) == {"threadId": 3}
@@ -242,8 +242,8 @@ def test_each_event_is_given_out_once_and_in_order(server: Server, caller: DapCl
 def test_responses_find_their_requests_in_any_order(server: Server, caller: DapClient) -> None:
     first, second = caller.send("threads"), caller.send("modules")
     one, two = server.hear(), server.hear()
-    server.say(dap.response(two, {"modules": []}))
-    server.say(dap.error_response(one, "Not now."))
+    server.say(wire.response(two, {"modules": []}))
+    server.say(wire.error_response(one, "Not now."))
     with pytest.raises(RequestFailed, match=r'^"threads" was refused: Not now\.$') as caught:
         caller.wait_response(first)
     assert caught.value.body["error"]["showUser"] is True
@@ -251,8 +251,8 @@ def test_responses_find_their_requests_in_any_order(server: Server, caller: DapC
 
 
 def test_a_wait_that_fails_names_what_came_but_no_content(server: Server, caller: DapClient) -> None:
-    server.say(dap.request("startDebugging", {"configuration": {"stagedoorToken": "s3cret"}}))
-    server.say(dap.event("output", {"output": "s3cret"}))
+    server.say(wire.request("startDebugging", {"configuration": {"stagedoorToken": "s3cret"}}))
+    server.say(wire.event("output", {"output": "s3cret"}))
     caller.wait_event("output")
     with pytest.raises(WaitFailed) as caught:
         caller.wait_event("stopped", timeout=0)
@@ -262,7 +262,7 @@ def test_a_wait_that_fails_names_what_came_but_no_content(server: Server, caller
 
 
 def test_a_reverse_request_is_answered_and_kept(server: Server, caller: DapClient) -> None:
-    server.say(dap.request("startDebugging", {"request": "attach"}))
+    server.say(wire.request("startDebugging", {"request": "attach"}))
     answer = server.hear()
     assert (answer["type"], answer["command"], answer["success"]) == ("response", "startDebugging", True)
     assert caller.wait_reverse_request("startDebugging") == {"request": "attach"}
@@ -271,7 +271,7 @@ def test_a_reverse_request_is_answered_and_kept(server: Server, caller: DapClien
 def test_a_reverse_request_is_left_alone_if_so_wanted(server: Server) -> None:
     with DapClient(server.listener.getsockname(), answer_reverse_requests=False) as caller:
         server.accept()
-        server.say(dap.request("startDebugging"))
+        server.say(wire.request("startDebugging"))
         caller.wait_reverse_request("startDebugging")
         caller.send("threads")
         assert server.hear()["command"] == "threads"
@@ -284,7 +284,7 @@ def test_a_broken_protocol_ends_the_wait(server: Server, caller: DapClient) -> N
 
 
 def test_what_came_before_the_end_can_be_waited_for_after_it(server: Server, caller: DapClient) -> None:
-    server.say(dap.event("terminated"))
+    server.say(wire.event("terminated"))
     server.connection.close()
     caller.wait_closed()
     assert caller.wait_event("terminated") == {}
@@ -308,7 +308,7 @@ def test_it_connects_to_a_unix_socket(tmp_path: Path) -> None:
         server = Server(listener, stack)
         with DapClient(path) as caller:
             server.accept()
-            server.say(dap.event("initialized"))
+            server.say(wire.event("initialized"))
             assert caller.wait_event("initialized") == {}
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from stagedoor.dap.ide import Ide
 from stagedoor.demo.visitors import PAIRS
-from stagedoor.gatekeeper.guard import IDLE
-from stagedoor.ide import Ide
+from stagedoor.gatekeeper.expiry import IDLE
 from support.servers import is_listening
 from support.waiting import wait_for
 

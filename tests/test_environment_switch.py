@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stagedoor.errors import ConfigurationError, WindowRefused
 from stagedoor.switches import EnvironmentSwitch
-from stagedoor.window import Window, format_time
+from stagedoor.window.window import Window, format_time
 from support.clock import START, SettableClock
 
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER, free_port, is_listening
 from support.waiting import wait_for

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import stagedoor
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from support.servers import ALLOWED, OTHER
 from support.sites import Site
 from support.waiting import wait_for

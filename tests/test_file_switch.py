@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from stagedoor.errors import SwitchError, WindowRefused
 from stagedoor.switches import FileSwitch, default_path
-from stagedoor.window import Window
+from stagedoor.window.window import Window
 from support.clock import START, SettableClock
 
 HOUR = timedelta(hours=1)

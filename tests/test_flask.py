@@ -14,7 +14,7 @@ import stagedoor
 from stagedoor import ConfigurationError
 from stagedoor.integrations.flask import StageDoor
 from stagedoor.switches import FileSwitch
-from stagedoor.window import format_time
+from stagedoor.window.window import format_time
 
 
 def app_with(**config: Any) -> Flask:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ServeGated
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from support import apache
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER, Answer, Pending

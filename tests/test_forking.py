@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from stagedoor import forking
-from stagedoor.debuggers.doorbell import Doorbell
+from stagedoor.dap.ide import Ide
 from stagedoor.forking import Turn
-from stagedoor.ide import Ide
 from stagedoor.switches import MemorySwitch
+from stagedoor.worker.waker import Doorbell
 from support import application
 from support.forks import forks, in_child
 from support.servers import ALLOWED

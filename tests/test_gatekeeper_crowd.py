@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor import dap, tcp_table
+from stagedoor.dap import wire
 from stagedoor.gatekeeper import client as client_module
-from stagedoor.gatekeeper import crowd
+from stagedoor.gatekeeper import crowd, tcp_table
 from stagedoor.gatekeeper.crowd import Census, Peer, at_address, of_user, to_evict
 from support.other_user import CROWD, NOBODY, OtherUser, as_root
 from support.scripted import RunningGatekeeper
@@ -188,7 +188,7 @@ def test_a_unix_peer_is_its_user() -> None:
 # For real
 
 ATTACH = b"".join(
-    dap.encode(dap.request(command, arguments), seq)
+    wire.encode(wire.request(command, arguments), seq)
     for seq, (command, arguments) in enumerate(
         [("initialize", {"adapterID": "debugpy"}), ("attach", {"stagedoorToken": "a wrong one"})], 1
     )
@@ -196,7 +196,7 @@ ATTACH = b"".join(
 SPOKEN = {
     "nothing": "",
     "half a header": "Content-Le",
-    "an initialize and no more": dap.encode(dap.request("initialize", {"adapterID": "debugpy"}), 1).decode(),
+    "an initialize and no more": wire.encode(wire.request("initialize", {"adapterID": "debugpy"}), 1).decode(),
     "a wrong token, and waits for the farewell": ATTACH.decode(),
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
+from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper import client as client_module
 from stagedoor.gatekeeper import port_server
 from stagedoor.gatekeeper.listener import Listener

@@ -19,11 +19,11 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.audit import Audit
-from stagedoor.control import ControlConnection
-from stagedoor.debuggers import leftovers
-from stagedoor.debuggers.hello import lock_path, say_hello, start_lock
-from stagedoor.debuggers.leftovers import sweep
-from stagedoor.gatekeeper_config import GatekeeperConfig
+from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.protocol import ControlConnection
+from stagedoor.worker import leftovers
+from stagedoor.worker.launcher import lock_path, say_hello, start_lock
+from stagedoor.worker.leftovers import sweep
 from support.gatekeepers import GatedServer
 from support.scripted import MAX_WINDOW, some_window
 from support.servers import ALLOWED, free_port

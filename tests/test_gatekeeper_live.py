@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from stagedoor import control
-from stagedoor.control import ControlConnection
-from stagedoor.dapclient import DapClient, RequestFailed
-from stagedoor.ide import Ide, Stop
+from stagedoor.control import protocol
+from stagedoor.control.protocol import ControlConnection
+from stagedoor.dap.client import DapClient, RequestFailed
+from stagedoor.dap.ide import Ide, Stop
 from support import application
 from support.application import stop_line
 from support.gatekeepers import GatedServer
@@ -180,7 +180,7 @@ def test_the_debug_console_tells_the_story(tmp_path: Path) -> None:
 class Staged(Stage):
     """This process serves, and starts a gatekeeper of its own."""
 
-    def control(self, message: control.ControlMessage) -> control.ControlMessage:
+    def control(self, message: protocol.ControlMessage) -> protocol.ControlMessage:
         connection = ControlConnection(Path(self.door.settings.gatekeeper_config().control))
         try:
             return connection.ask(message, timeout=2)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor import control, dap
-from stagedoor.gatekeeper_config import GatekeeperConfig
+from stagedoor.control import protocol
+from stagedoor.control.config import GatekeeperConfig
+from stagedoor.dap import wire
 from support.gatekeepers import GatedServer
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED, free_port
@@ -34,7 +35,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 
 #: The first messages of a client, as they would begin a session with pydevd or with debugpy's adapter.
 HANDSHAKE = b"".join(
-    dap.encode(dap.request(command, arguments), seq)
+    wire.encode(wire.request(command, arguments), seq)
     for seq, (command, arguments) in enumerate(
         [
             ("initialize", {"adapterID": "debugpy"}),
@@ -118,8 +119,8 @@ def said_to(connection: socket.socket, data: bytes) -> bytes:
     return received
 
 
-def messages(received: bytes) -> list[dap.Message]:
-    return list(dap.Decoder().feed(received))
+def messages(received: bytes) -> list[wire.Message]:
+    return list(wire.Decoder().feed(received))
 
 
 # What can be connected to
@@ -278,7 +279,7 @@ def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input()
             started.stdin.write(other.dump() + "\n")
             started.stdin.flush()
             assert started.stdout.readline() == "ready\n"
-            connection = control.ControlConnection(Path(other.control))
+            connection = protocol.ControlConnection(Path(other.control))
             connection.ask({"close": {}}, timeout=2)
             connection.close()
             wait_for(lambda: not Path(other.control).exists(), "the gatekeeper to end")
@@ -290,7 +291,7 @@ def start_gatekeeper(config: GatekeeperConfig) -> int:
         [sys.executable, "-m", "stagedoor.gatekeeper"], input=config.dump(), capture_output=True, text=True, timeout=10
     )
     assert asked.stdout == "ready\n", asked.stdout + asked.stderr
-    connection = control.ControlConnection(Path(config.control))
+    connection = protocol.ControlConnection(Path(config.control))
     try:
         return int(connection.ask({"status": {}}, timeout=2)["status"]["pid"])
     finally:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from stagedoor import dap, dapclient
-from stagedoor.dapclient import DapClient, RequestFailed, WaitFailed
+from stagedoor.dap import client as dap_client
+from stagedoor.dap import wire
+from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper import child, client, root, sessions
 from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker
 from support.servers import ALLOWED
@@ -368,7 +369,7 @@ def test_a_client_that_can_open_no_sessions_is_told_what_it_lacks(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
-    monkeypatch.setitem(dapclient._INITIALIZE, "supportsStartDebuggingRequest", False)
+    monkeypatch.setitem(dap_client._INITIALIZE, "supportsStartDebuggingRequest", False)
     session, _, _ = joined(start())
     assert "It has not announced startDebugging" in wait_console(session, "did not open")
 
@@ -476,8 +477,8 @@ def test_a_child_that_hangs_up_without_a_word_is_left(gatekeeper: RunningGatekee
 def test_nothing_that_comes_after_a_disconnect_reaches_the_debugger(gatekeeper: RunningGatekeeper) -> None:
     session, _, debugger = joined(gatekeeper)
     child_session = opened(gatekeeper, session)
-    messages = [dap.request("disconnect", {}), dap.request("setBreakpoints", {"source": {"path": "/a.py"}})]
-    child_session._socket.sendall(b"".join(dap.encode(message, 900 + n) for n, message in enumerate(messages)))
+    messages = [wire.request("disconnect", {}), wire.request("setBreakpoints", {"source": {"path": "/a.py"}})]
+    child_session._socket.sendall(b"".join(wire.encode(message, 900 + n) for n, message in enumerate(messages)))
     child_session.wait_closed(2)
     debugger.wait_asked("disconnect")
     assert "setBreakpoints" not in debugger.commands()
@@ -602,7 +603,7 @@ def stuck_client(gatekeeper: RunningGatekeeper, configuration: dict[str, Any]) -
     for seq, (command, arguments) in enumerate(
         [("initialize", {"adapterID": "debugpy"}), ("attach", configuration), ("configurationDone", {})], 1
     ):
-        connection.sendall(dap.encode(dap.request(command, arguments), seq))
+        connection.sendall(wire.encode(wire.request(command, arguments), seq))
         if command == "attach":
             wait_for(lambda: b'"initialized"' in connection.recv(65536, socket.MSG_PEEK), "the session to begin")
     wait_for(lambda: connection.recv(65536, socket.MSG_PEEK).count(b'"response"') == 3, "the session to be configured")

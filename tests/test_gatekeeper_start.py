@@ -20,8 +20,8 @@ import netaddr
 import pytest
 
 import stagedoor
-from stagedoor.control import ControlConnection
-from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
+from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.protocol import ControlConnection
 from support.scripted import MAX_WINDOW, some_window
 from support.servers import ALLOWED, free_port
 from support.waiting import wait_for
@@ -162,7 +162,7 @@ def test_it_can_import_two_packages_and_no_third(environment: Environment) -> No
     environment.install("installed")
     (environment.packages / "third.py").write_text("")
     code = (
-        "import json, subprocess, sys; from stagedoor.debuggers.interpreter import isolated_command;"
+        "import json, subprocess, sys; from stagedoor.worker.interpreter import isolated_command;"
         "command = isolated_command('probe', ('stagedoor', 'netaddr', 'probe'));"
         "print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)"
     )

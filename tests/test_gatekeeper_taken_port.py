@@ -19,14 +19,14 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.audit import Audit
-from stagedoor.burnt import BurntWindows, TokenBurnt
-from stagedoor.control import ControlConnection
-from stagedoor.debuggers.hello import say_hello
-from stagedoor.debuggers.leftovers import sweep
+from stagedoor.control.burnt import BurntWindows, TokenBurnt
+from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper_config import GatekeeperConfig
 from stagedoor.switches import FileSwitch
-from stagedoor.window import Window
+from stagedoor.window.window import Window
+from stagedoor.worker.launcher import say_hello
+from stagedoor.worker.leftovers import sweep
 from support.gatekeepers import GatedServer
 from support.other_user import HIDDEN_THIEF, THIEF, OtherUser, as_root
 from support.scripted import MAX_WINDOW, some_window
@@ -328,7 +328,7 @@ def test_open_does_not_move_the_end_of_a_window_whose_token_is_burnt(place: Plac
 
 def control_of(place: Place) -> Path:
     """Where the command looks for the control socket."""
-    code = "from stagedoor.settings import Settings; print(Settings.read().gatekeeper_config().control)"
+    code = "from stagedoor.settings.settings import Settings; print(Settings.read().gatekeeper_config().control)"
     settings = {
         "STAGEDOOR_SWITCH": str(place.switch.path),
         "STAGEDOOR_BIND": place.config.bind,

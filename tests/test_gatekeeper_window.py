@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from stagedoor import control
-from stagedoor.bind import parse_bind
+from stagedoor.control import protocol
+from stagedoor.control.config import GatekeeperConfig, dump_window
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper import control_server, guard
-from stagedoor.gatekeeper.guard import IDLE, LEFT, ORPHANED, why_unneeded
+from stagedoor.gatekeeper import control_server, expiry
+from stagedoor.gatekeeper.expiry import IDLE, LEFT, ORPHANED, why_unneeded
 from stagedoor.gatekeeper.process import Gatekeeper
-from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
-from stagedoor.settings import Settings
+from stagedoor.settings.bind import parse_bind
+from stagedoor.settings.settings import Settings
 from stagedoor.switches import FileSwitch
-from stagedoor.window import Window
+from stagedoor.window.window import Window
 from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
@@ -125,7 +125,7 @@ def test_workers_of_another_container_are_known_by_what_they_say(
     gatekeeper: RunningGatekeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel gives 0 as the number of a process that has none in the gatekeeper's namespace."""
-    monkeypatch.setattr(control, "peer_credentials", lambda connection: (0, os.geteuid()))
+    monkeypatch.setattr(protocol, "peer_credentials", lambda connection: (0, os.geteuid()))
     workers = [gatekeeper.worker(pid=pid) for pid in (101, 102)]
     assert [worker.answer for worker in workers] == [{"welcome": {"client": "off"}}] * 2
     assert [worker["pid"] for worker in gatekeeper.status()["workers"]] == [101, 102]
@@ -197,7 +197,7 @@ CONTROL_NONSENSE = {
     "nothing": b"",
     "an HTTP request": b"GET / HTTP/1.1\r\n\r\n",
     "a line without an end": b"{" * 1000,
-    "a line that is too long": b"x" * (control.LINE_CAP + 10),
+    "a line that is too long": b"x" * (protocol.LINE_CAP + 10),
     "a hello that is a number": b'{"hello": 1}\n',
     "an empty hello": b'{"hello": {}}\n',
     "an unknown purpose": b'{"future": {}}\n',
@@ -251,7 +251,7 @@ def test_a_debugger_of_a_process_that_has_not_said_hello_is_dropped(gatekeeper: 
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(gatekeeper.config.control)
         peer.settimeout(5)
-        peer.sendall(control.encode({"debuggee": {"pid": os.getpid()}}))
+        peer.sendall(protocol.encode({"debuggee": {"pid": os.getpid()}}))
         assert peer.recv(1000) == b""
 
 
@@ -460,7 +460,7 @@ def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was in the memory of a process that was killed, or in the environment of one that is restarted without it."""
-    monkeypatch.setattr(guard, "ORPHANED", 0.5)
+    monkeypatch.setattr(expiry, "ORPHANED", 0.5)
     gatekeeper = start(idle=0.3)
     worker = gatekeeper.worker()
     session = gatekeeper.attach()

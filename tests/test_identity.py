@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.identity import identify, stable
+from stagedoor.application.identity import identify, stable
 
 PLAIN = "def application(environ, start_response): ..."
 FLASK = "from flask import Flask\ndef create_app():\n    return Flask('shop')\napplication = create_app().wsgi_app"
@@ -56,7 +56,7 @@ def key(root: Path, start: Start) -> str:
     folder = root / start.place
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wsgi.py").write_text(
-        f"{start.source}\nfrom stagedoor.identity import identify\nfound = identify(application)"
+        f"{start.source}\nfrom stagedoor.application.identity import identify\nfound = identify(application)"
     )
     path = root / (start.path or start.place)
     code = f"import sys; sys.path.insert(0, {str(path)!r}); import wsgi; print(wsgi.found.key)"

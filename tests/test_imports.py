@@ -13,65 +13,39 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "src" / "stagedoor"
 
-#: A module imports only from those before it; a package counts as one, and within it each may import each.
+#: A package, or a module beside the packages, imports only from those before it.
 ORDER = [
     "platforms",
     "errors",
     "console",
     "forking",
-    # Who is let in, and where.
-    "allowlist",
-    "openness",
-    "admission",
-    "carried_token",
-    "trackers",
-    "proxy_headers",
-    "clientaddr",
-    "bind",
-    "tcp_table",
-    "port_holders",
-    "break_on",
-    # The window, where it is kept, and what is said about it.
+    # What is wrapped.
+    "application",
+    # Who is let in.
+    "access",
+    # The window, where it is kept, and what is recorded.
     "window",
     "switches",
     "audit",
     # The protocol.
     "dap",
-    "dap_arguments",
-    "dap_policy",
-    "dapclient",
-    "ide",
-    # The debugger in this process.
-    "overflow",
-    "monitoring",
-    "tracing",
-    "servers",
-    "layers",
-    "surroundings",
-    "shared_caches",
-    "lookout",
+    # The socket between workers, commands and the gatekeeper, and what else lies beside the switch.
     "control",
-    "identity",
-    "register",
-    "watch",
-    "gatekeeper_config",
-    "burnt",
     "settings",
-    "debuggers",
+    # The debugger in this process, and what surrounds it.
+    "tracing",
+    "worker",
     # The process that owns the port.
     "gatekeeper",
     # The shell around an application.
     "body",
     "serving",
-    "visit",
+    "request",
     "middleware",
     "jobs",
     "",  # the package itself: what users import
     # On top.
     "launch_json",
-    "report",
-    "status",
-    "port_check",
     "demo",
     "cli",
     "integrations",
@@ -80,10 +54,10 @@ ORDER = [
 
 #: Who may import what of the outside world, besides the standard library; anybody else may not.
 OUTSIDE = {
-    "netaddr": {"allowlist"},
-    "debugpy": {"tracing", "debuggers.listen"},
-    "werkzeug": {"visit", "demo"},
-    "_xxsubinterpreters": {"servers.dangers"},  # below 3.12 only
+    "netaddr": {"access.allowlist"},
+    "debugpy": {"tracing", "worker.listen"},
+    "werkzeug": {"request", "demo"},
+    "_xxsubinterpreters": {"worker.servers.dangers"},  # below 3.12 only
     "flask": {"integrations.flask"},
     "click": {"integrations.flask"},
     "django": {"integrations.django"},
@@ -177,7 +151,7 @@ def test_nothing_imports_what_stands_on_top(top: str) -> None:
 
 
 def test_the_test_itself_sees_imports_within_functions_and_through_importlib() -> None:
-    assert "werkzeug.http" in imports("visit")
+    assert "werkzeug.http" in imports("request")
     assert "pydevd" in imports("tracing.internals")
     assert not [each for each in imports("middleware") if each.startswith("_typeshed")]
 

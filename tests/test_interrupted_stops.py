@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from stagedoor.tracing import Pause, Tracing, current_tracing
 from stagedoor.tracing.steps import Steps
 from support import application

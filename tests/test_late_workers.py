@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ServeGated
-from stagedoor.dapclient import WaitFailed
-from stagedoor.debuggers.membership import JOIN_PATIENCE
+from stagedoor.dap.client import WaitFailed
+from stagedoor.worker.membership import JOIN_PATIENCE
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for

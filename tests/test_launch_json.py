@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from stagedoor.bind import parse_bind
 from stagedoor.launch_json import client_address, is_installed, launch_json, ssh_line
+from stagedoor.settings.bind import parse_bind
 
 
 def test_it_is_a_whole_file_with_one_configuration_that_attaches() -> None:

@@ -18,8 +18,8 @@ import pytest
 
 from conftest import Serve, ServeGated
 from stagedoor import ConfigurationError, StageDoor
-from stagedoor.dapclient import DapClient
-from stagedoor.debuggers import listen, run
+from stagedoor.dap.client import DapClient
+from stagedoor.worker import listen, run
 from support import application
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.stage import Stage, make_environ, process_state, serve

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.monitoring import SwitchedMonitoring
+from stagedoor.tracing.monitoring import SwitchedMonitoring
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring begins with Python 3.12")
 

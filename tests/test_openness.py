@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagedoor import StageDoor
-from stagedoor.allowlist import Allowlist
-from stagedoor.cli import main
-from stagedoor.openness import openness
+from stagedoor.access.allowlist import Allowlist
+from stagedoor.access.openness import openness
+from stagedoor.cli.commands import main
 
 EVERYBODY = "all of the internet's {} addresses"
 
@@ -122,7 +122,7 @@ def test_a_window_of_the_environment_that_nobody_can_attach_to_is_said(
     monkeypatch.setenv("STAGEDOOR_UNTIL", "2001-01-01T00:00:00Z")
     StageDoor(app, allow="203.0.113.7")
     assert caplog.records == [], "no window, no trouble"
-    from stagedoor.window import SYSTEM_CLOCK, format_time
+    from stagedoor.window.window import SYSTEM_CLOCK, format_time
 
     soon = format_time(SYSTEM_CLOCK.now().replace(microsecond=0))
     monkeypatch.setenv("STAGEDOOR_UNTIL", re.sub(r"T.*", "T23:59:59Z", soon))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.port_holders import Holders, holders, meets, not_private, sorted_out, told, why_burnt
-from stagedoor.tcp_table import LISTENING, TcpSocket
+from stagedoor.gatekeeper.port_holders import Holders, holders, meets, not_private, sorted_out, told, why_burnt
+from stagedoor.gatekeeper.tcp_table import LISTENING, TcpSocket
 from support.other_user import NOBODY, THIEF, OtherUser, as_root
 from support.servers import free_port
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.debuggers import proof
-from stagedoor.debuggers.proof import Proof
 from stagedoor.errors import DebuggerError
 from stagedoor.tracing import Release, releases
+from stagedoor.worker import proof
+from stagedoor.worker.proof import Proof
 from support.releases import BROKEN, copy_of_debugpy
 from support.waiting import wait_for
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from support import deep
 from support.servers import OTHER
 from support.stage import Stage

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from conftest import ServeGated
+from stagedoor.application.identity import Application
+from stagedoor.control.register import Register, holder, seen_by, tidy
 from stagedoor.errors import SwitchError
-from stagedoor.identity import Application
-from stagedoor.register import Register, holder, seen_by, tidy
-from stagedoor.window import Window, format_time, new_window, window_id
+from stagedoor.window.window import Window, format_time, new_window, window_id
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
 

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.errors import DebuggerError
-from stagedoor.tracing import guarded, internals
+from stagedoor.tracing import debugger, internals
 from stagedoor.tracing.releases import KNOWN, is_to_be_proved, standing
 from support.gatekeepers import GatedServer
 from support.releases import BROKEN, INSTALLED, MISFITS, copy_of_debugpy
@@ -66,12 +66,12 @@ def test_the_release_that_is_tested_here_is_a_known_one() -> None:
 
 def test_every_method_that_is_overridden_is_looked_up() -> None:
     debugger_class = internals.Internals().pydevd.PyDB
-    written = vars(guarded.guarded_debugger_class(debugger_class))
+    written = vars(debugger.guarded_debugger_class(debugger_class))
     ours = {name for name in written if name == "__init__" or not name.startswith("__")}
     overridden = {name for name in ours if hasattr(debugger_class, name)}
-    assert overridden == {*guarded.OVERRIDDEN, "multi_threads_single_notification"}
+    assert overridden == {*debugger.OVERRIDDEN, "multi_threads_single_notification"}
     added = ours - overridden
-    assert added == {*guarded.OWN_NAMES, "stepping_resumes_all_threads"} - {"_stagedoor"}
+    assert added == {*debugger.OWN_NAMES, "stepping_resumes_all_threads"} - {"_stagedoor"}
 
 
 LOAD = "from stagedoor.tracing.internals import Internals; Internals()"

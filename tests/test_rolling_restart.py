@@ -6,7 +6,7 @@ import os
 import signal
 
 from conftest import ServeGated
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, ServerProcess, is_listening
 from support.waiting import wait_for

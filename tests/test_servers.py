@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from conftest import Serve
-from stagedoor.debuggers.interpreter import python_executable
 from stagedoor.errors import ConfigurationError, DebuggerError
-from stagedoor.servers import A_THREAD_EACH, Server, pauses
-from stagedoor.servers.dangers import Process, danger
-from stagedoor.servers.embedding import request_timeout
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
+from stagedoor.worker.interpreter import python_executable
+from stagedoor.worker.servers import A_THREAD_EACH, Server, pauses
+from stagedoor.worker.servers.dangers import Process, danger
+from stagedoor.worker.servers.embedding import request_timeout
 from support import apache
 
 needs_uwsgi = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conftest import ServeGated
 from stagedoor import StageDoor
-from stagedoor.shared_caches import kept_by_shared_caches
+from stagedoor.worker.shared_caches import kept_by_shared_caches
 from support.servers import ALLOWED, OTHER
 from support.stage import make_environ, serve
 from support.waiting import wait_for

@@ -23,10 +23,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import stagedoor
 from conftest import ServeGated
 from stagedoor import StageDoor
-from stagedoor import surroundings as seen
+from stagedoor.application.layers import layers
 from stagedoor.integrations.flask import StageDoor as FlaskStageDoor
-from stagedoor.layers import layers
-from stagedoor.servers import Server
+from stagedoor.worker import diagnostics as seen
+from stagedoor.worker.servers import Server
 from support.servers import ALLOWED
 from support.stage import make_environ, serve
 from support.waiting import wait_for

@@ -13,7 +13,7 @@ import pytest
 
 from stagedoor.errors import ConfigurationError, WindowRefused
 from stagedoor.switches import EnvironmentSwitch, FileSwitch, MemorySwitch, Switch, switch_from
-from stagedoor.window import format_time, is_token
+from stagedoor.window.window import format_time, is_token
 from support.clock import START, SettableClock
 
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ import pytest
 
 import stagedoor
 from stagedoor import ConfigurationError
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from support.servers import ALLOWED, OTHER
 from support.sites import Site
 from support.waiting import wait_for

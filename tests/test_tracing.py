@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from support import application
 from support.application import stop_line
 from support.servers import OTHER

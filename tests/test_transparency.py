@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from stagedoor.dap_policy import RULES, WITHHELD_CAPABILITIES
-from stagedoor.dapclient import DapClient, RequestFailed
+from stagedoor.dap.client import DapClient, RequestFailed
+from stagedoor.dap.policy import RULES, WITHHELD_CAPABILITIES
 from support import inspected
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, Pending, ServerProcess, free_port

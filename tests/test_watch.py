@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from stagedoor import watch
 from stagedoor.audit import Audit
 from stagedoor.errors import SwitchError
 from stagedoor.switches import MemorySwitch
-from stagedoor.watch import LOOK_EVERY, WindowWatch
-from stagedoor.window import CLOCK_TOLERANCE, Window, new_window
+from stagedoor.window.window import CLOCK_TOLERANCE, Window, new_window
+from stagedoor.worker import watch
+from stagedoor.worker.watch import LOOK_EVERY, WindowWatch
 from support.clock import SettableClock
 from support.forks import forks, in_child
 from support.stage import Stage

@@ -13,7 +13,7 @@ import pytest
 from werkzeug.serving import make_server
 
 import stagedoor
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from support import whose_site
 from support.servers import ALLOWED, OTHER
 from support.stage import Response, Stage, make_environ, unfinished

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagedoor.errors import ConfigurationError, WindowRefused
-from stagedoor.window import (
+from stagedoor.window.window import (
     CLOCK_TOLERANCE,
     Clock,
     Deadline,

@@ -9,7 +9,7 @@ from .errors import ConfigurationError, DebuggerError, StagedoorError, SwitchErr
 from .jobs import traced
 from .middleware import StageDoor
 from .tracing import stop_on_exception
-from .window import Window
+from .window.window import Window
 
 __all__ = [
     "ConfigurationError",

@@ -14,10 +14,10 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from . import serving
 from .errors import ConfigurationError
-from .servers import serves_a_request
+from .request import Visit
 from .tracing import Matching, Tracing, current_tracing, stop_on_exception
-from .visit import Visit
-from .window import is_name
+from .window.window import is_name
+from .worker.servers import serves_a_request
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from .bind import Bind, parse_bind
-from .settings import DEFAULT_BIND
+from .settings.bind import Bind, parse_bind
+from .settings.settings import DEFAULT_BIND
 
 _INSTALL_FOLDERS = {"site-packages", "dist-packages"}
 _WILDCARDS = {"0.0.0.0", "::"}

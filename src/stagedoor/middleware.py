@@ -8,22 +8,22 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .admission import Refusal, best_of, refusal
+from .access.carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
+from .access.client_address import client_address
+from .access.decision import Refusal, best_of, refusal
+from .access.trackers import hide_token_from_trackers
+from .application.identity import identify
 from .audit import Audit
-from .break_on import BreakOn
-from .carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
-from .clientaddr import client_address
-from .debuggers.base import Debugger
-from .identity import identify
-from .servers import entrances
+from .request import Visits, label
 from .serving import VISITOR, serve, served
-from .settings import Settings
-from .surroundings import proxy_fix_remedy_for
+from .settings.break_on import BreakOn
+from .settings.settings import Settings
 from .switches.base import Switch
-from .trackers import hide_token_from_trackers
-from .visit import Visits, label
-from .watch import WindowWatch
-from .window import SYSTEM_CLOCK, Clock, Window
+from .window.window import SYSTEM_CLOCK, Clock, Window
+from .worker.backend import Debugger
+from .worker.diagnostics import proxy_fix_remedy_for
+from .worker.servers import entrances
+from .worker.watch import WindowWatch
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -210,9 +210,9 @@ entrances.add(StageDoor.__call__.__code__)
 
 def _debugger(settings: Settings, watch: WindowWatch, audit: Audit) -> Debugger:
     if settings.debugger == "gatekeeper":
-        from .debuggers.gatekeeper import GatekeeperDebugger
+        from .worker.gatekeeper import GatekeeperDebugger
 
         return GatekeeperDebugger(settings.gatekeeper_config(), watch, audit, settings.max_pause, settings.threads)
-    from .debuggers.listen import ListenDebugger
+    from .worker.listen import ListenDebugger
 
     return ListenDebugger(settings.bind, watch, audit, settings.max_pause, settings.threads)

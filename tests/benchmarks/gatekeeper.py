@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 
-from stagedoor.ide import Ide  # noqa: E402
+from stagedoor.dap.ide import Ide  # noqa: E402
 from support.gatekeepers import GatedServer  # noqa: E402
 from support.servers import ALLOWED  # noqa: E402
 

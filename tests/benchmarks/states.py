@@ -17,7 +17,7 @@ from benchmarks.per_request import EmptyMiddleware
 from benchmarks.twins import Twin, time_requests
 from benchmarks.workloads import MEASURED, Application, application, breakpoints
 from stagedoor import StageDoor
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from stagedoor.switches import FileSwitch
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for

@@ -18,9 +18,9 @@ from typing import Any
 
 from foreign import door
 from foreign.suites import Suite
-from stagedoor.dapclient import WaitFailed
+from stagedoor.dap.client import WaitFailed
+from stagedoor.dap.ide import Ide
 from stagedoor.errors import StagedoorError
-from stagedoor.ide import Ide
 from support.addresses import ALLOWED
 from support.waiting import wait_for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from stagedoor.window import Clock
+from stagedoor.window.window import Clock
 
 START = datetime(2026, 11, 22, 16, 0, 0, 250_000, tzinfo=UTC)
 

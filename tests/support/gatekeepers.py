@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stagedoor.control import ControlConnection, path_beside
-from stagedoor.ide import Ide
+from stagedoor.control.protocol import ControlConnection, path_beside
+from stagedoor.dap.ide import Ide
 from support import application
 from support.servers import ALLOWED, ServerProcess, is_listening
 from support.waiting import wait_for

@@ -20,13 +20,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from stagedoor import dap
-from stagedoor.control import ControlConnection, ControlMessage
-from stagedoor.dapclient import DapClient
+from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.protocol import ControlConnection, ControlMessage
+from stagedoor.dap import wire
+from stagedoor.dap.client import DapClient
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.process import Gatekeeper
-from stagedoor.gatekeeper_config import GatekeeperConfig, dump_window
-from stagedoor.window import Window, new_window
+from stagedoor.window.window import Window, new_window
 from support.servers import ALLOWED, free_port
 from support.waiting import wait_for
 
@@ -43,7 +43,7 @@ class RunningGatekeeper:
     :param window: its window.
     :param idle: end after so many seconds without a worker.
     :param host: where it listens, on a free port.
-    :param settings: of :class:`~stagedoor.gatekeeper_config.GatekeeperConfig`, instead of the tests' usual ones.
+    :param settings: of :class:`~stagedoor.control.config.GatekeeperConfig`, instead of the tests' usual ones.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class ScriptedDebugger:
         bodies: dict[str, dict[str, Any]] | None = None,
         stuck: bool = False,
     ) -> None:
-        self.received: list[dap.Message] = []
+        self.received: list[wire.Message] = []
         self._mute, self._failing, self._bodies = mute, failing or {}, bodies or {}
         self._sending = threading.Lock()
         connection = ControlConnection(control)
@@ -271,14 +271,14 @@ class ScriptedDebugger:
     def commands(self) -> list[str]:
         return [message["command"] for message in list(self.received)]
 
-    def wait_asked(self, command: str) -> dap.Message:
+    def wait_asked(self, command: str) -> wire.Message:
         """Wait for a request; returns its arguments."""
         wait_for(lambda: command in self.commands(), f'a request "{command}", not only {self.commands()}', timeout=5)
         found = next(message for message in self.received if message["command"] == command)
         return dict(found.get("arguments") or {})
 
     def send_event(self, name: str, body: dict[str, Any] | None = None) -> None:
-        self.send_raw(dap.encode(dap.event(name, body), 1))
+        self.send_raw(wire.encode(wire.event(name, body), 1))
 
     def send_raw(self, data: bytes) -> None:
         with self._sending:
@@ -290,19 +290,19 @@ class ScriptedDebugger:
         assert not self._thread.is_alive(), "the gatekeeper has not hung up on the debugger"
 
     def _serve(self) -> None:
-        decoder = dap.Decoder()
+        decoder = wire.Decoder()
         with suppress(OSError):
             while data := self._socket.recv(65536):
                 for message in decoder.feed(data):
                     self.received.append(message)
                     self._answer(message)
 
-    def _answer(self, message: dap.Message) -> None:
+    def _answer(self, message: wire.Message) -> None:
         command = message["command"]
         if command in self._failing:
-            self.send_raw(dap.encode(dap.error_response(message, self._failing[command]), 1))
+            self.send_raw(wire.encode(wire.error_response(message, self._failing[command]), 1))
         elif command not in self._mute:
-            self.send_raw(dap.encode(dap.response(message, self._bodies.get(command, {})), 1))
+            self.send_raw(wire.encode(wire.response(message, self._bodies.get(command, {})), 1))
 
     def close(self) -> None:
         with suppress(OSError):

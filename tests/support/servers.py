@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor import Window
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from stagedoor.switches import FileSwitch
 from support import application
 from support.addresses import ALLOWED, OTHER

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stagedoor.ide import Ide
+from stagedoor.dap.ide import Ide
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED
 from support.waiting import wait_for

@@ -17,7 +17,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from stagedoor import StageDoor, Window
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 from stagedoor.tracing import current_tracing
 from support import application
 from support.pooled import PooledThread

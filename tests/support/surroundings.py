@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stagedoor.servers import A_THREAD_EACH, danger_here, pauses, surrounding_server
+from stagedoor.worker.servers import A_THREAD_EACH, danger_here, pauses, surrounding_server
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -7,12 +7,12 @@ import os
 import time
 from datetime import timedelta
 
-from stagedoor.bind import parse_bind
 from stagedoor.console import complain, print_item, print_paragraph
 from stagedoor.errors import StagedoorError
 from stagedoor.launch_json import launch_json
-from stagedoor.settings import DEFAULT_BIND
-from stagedoor.window import Window, format_time
+from stagedoor.settings.bind import parse_bind
+from stagedoor.settings.settings import DEFAULT_BIND
+from stagedoor.window.window import Window, format_time
 
 from . import signals
 from .stage import Stage, wait_for

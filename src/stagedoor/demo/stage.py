@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
-from stagedoor.debuggers.proof import TESTED_FIRST
-from stagedoor.settings import DEFAULT_MAX_WINDOW
+from stagedoor.settings.settings import DEFAULT_MAX_WINDOW
 from stagedoor.switches import FileSwitch
+from stagedoor.worker.proof import TESTED_FIRST
 
 from . import signals
 from .visitors import PATIENCE, DemoFailed, Page, Visitor, possible_pair

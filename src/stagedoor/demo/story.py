@@ -12,9 +12,9 @@ from datetime import timedelta
 from importlib import metadata
 
 from stagedoor.console import complain, print_paragraph, print_row
+from stagedoor.dap.ide import Ide
 from stagedoor.errors import StagedoorError
-from stagedoor.ide import Ide
-from stagedoor.window import Window, format_time
+from stagedoor.window.window import Window, format_time
 
 from . import signals
 from .stage import SEES_PROCESSES, Stage, wait_for

@@ -8,8 +8,8 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from stagedoor.bind import Bind
 from stagedoor.errors import StagedoorError
+from stagedoor.settings.bind import Bind
 
 #: Seconds that anything may take before the demo gives up: ten times what it takes on a slow machine.
 PATIENCE = 20.0

@@ -8,9 +8,9 @@ import signal
 import sys
 from collections.abc import Callable
 
-from stagedoor.burnt import BURNT, TokenBurnt
+from stagedoor.control.burnt import BURNT, TokenBurnt
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import StagedoorError
-from stagedoor.gatekeeper_config import GatekeeperConfig
 
 from .process import Gatekeeper
 

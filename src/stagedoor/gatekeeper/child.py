@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from stagedoor import dap, dap_policy
-from stagedoor.dap import Message
+from stagedoor.dap import policy, wire
+from stagedoor.dap.wire import Message
 
 from .client import ONLY_ONCE, Client
 from .debuggee import Debuggee, DebuggeeGone
@@ -35,7 +35,7 @@ class Child:
     """
 
     def __init__(
-        self, sessions: Sessions, client: Client, worker: Worker, attach: Message, allowed: dap_policy.Pass
+        self, sessions: Sessions, client: Client, worker: Worker, attach: Message, allowed: policy.Pass
     ) -> None:
         assert worker.debuggee is not None
         self.client = client
@@ -55,12 +55,12 @@ class Child:
     def request(self, message: Message) -> None:
         if message["command"] in ("disconnect", "terminate"):
             self._leave(f"you have left worker {self.worker.pid}, and its requests run on.")
-            self.client.send(dap.response(message))
+            self.client.send(wire.response(message))
             self.client.close()
             return
-        verdict = dap_policy.from_client(message)
-        if isinstance(verdict, dap_policy.Refuse):
-            self.client.send(dap.error_response(message, verdict.sentence, show_user=verdict.show_user))
+        verdict = policy.from_client(message)
+        if isinstance(verdict, policy.Refuse):
+            self.client.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
         elif message["command"] in ("initialize", "attach"):
             self.client.refuse(message, "Session is already started")
         elif message["command"] == "configurationDone":
@@ -101,7 +101,7 @@ class Child:
         await self._ask("initialize", self.client.initialize_arguments or {})
         answer = await self._ask("attach", arguments)
         if answer["success"]:
-            self.client.send(dap.event("initialized"))
+            self.client.send(wire.event("initialized"))
         else:
             self.client.refuse(self._attach, str(answer.get("message")))
             self.end(None)
@@ -122,7 +122,7 @@ class Child:
             return
         self.configured = True
         self._sessions.configured(self.worker)
-        self.client.send(dap.response(self._attach))
+        self.client.send(wire.response(self._attach))
         held_back, self._held_back = self._held_back or [], None
         for event in held_back:
             self.client.send(event)
@@ -167,7 +167,7 @@ class Child:
         self.client.send(relayed)
 
     def _event(self, message: Message) -> None:
-        passed = dap_policy.from_debugger(message)
+        passed = policy.from_debugger(message)
         # This session's own ones are sent in their place.
         if passed is None or message["event"] in ("initialized", "terminated"):
             return

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from stagedoor import dap, dap_policy
-from stagedoor.dap import Message
+from stagedoor.dap import policy, wire
+from stagedoor.dap.wire import Message
 
 from .capabilities import CAPABILITIES
 
@@ -23,7 +23,7 @@ HANDSHAKE_BODY_CAP = 64 * 1024
 FAREWELL_PATIENCE = 0.5
 #: The bytes that may wait for a client that does not read them; then its connection ends. More than the largest
 #: message of a debugger, and a bound on what this process keeps for a client that is stuck.
-UNREAD_CAP = 2 * dap.DEBUGGER_BODY_CAP
+UNREAD_CAP = 2 * wire.DEBUGGER_BODY_CAP
 #: What debugpy's own adapter says to a second ``configurationDone``.
 ONLY_ONCE = '"configurationDone" is only allowed during handling of a "launch" or an "attach" request'
 
@@ -53,7 +53,7 @@ class Client:
         address: str,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        attach: Callable[[Client, Message, dap_policy.Pass], None],
+        attach: Callable[[Client, Message, policy.Pass], None],
     ) -> None:
         self.address = address
         self.initialize_arguments: dict[str, Any] | None = None
@@ -80,7 +80,7 @@ class Client:
         """Send it one message; without effect once it is gone."""
         if self._writer.is_closing():
             return
-        data, unread = dap.encode(message, next(self._seq)), self._writer.transport.get_write_buffer_size()
+        data, unread = wire.encode(message, next(self._seq)), self._writer.transport.get_write_buffer_size()
         if not unread and not self._backlog:
             self._writer.write(data)
             return
@@ -93,11 +93,11 @@ class Client:
 
     def say(self, text: str, category: str = "console") -> None:
         """Write a line to the developer's debug console."""
-        self.send(dap.event("output", {"category": category, "output": f"{text}\n"}))
+        self.send(wire.event("output", {"category": category, "output": f"{text}\n"}))
 
     def refuse(self, request: Message, sentence: str) -> None:
         """Answer with an error that the IDE shows to the developer."""
-        self.send(dap.error_response(request, sentence))
+        self.send(wire.error_response(request, sentence))
 
     def turn_away(self, attach: Message, sentence: str) -> None:
         """Refuse its ``attach``; it gets no second one."""
@@ -107,7 +107,7 @@ class Client:
     def part(self) -> None:
         """End its session: it is told, and has a moment to say farewell."""
         if not self._parting:
-            self.send(dap.event("terminated"))
+            self.send(wire.event("terminated"))
             self._await_farewell()
 
     def close(self) -> None:
@@ -125,17 +125,17 @@ class Client:
     async def serve(self) -> None:
         """Read until the peer is gone, breaks the protocol, or has not been let in in time."""
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
-        decoder = dap.Decoder(HANDSHAKE_BODY_CAP)
+        decoder = wire.Decoder(HANDSHAKE_BODY_CAP)
         try:
             while not self._writer.is_closing() and (data := await self._reader.read(65536)):
                 for message in decoder.feed(data):
                     self._take(message)
                     if self.session is not None:
-                        decoder.body_cap = dap.CLIENT_BODY_CAP
+                        decoder.body_cap = wire.CLIENT_BODY_CAP
                     if self._writer.is_closing():
                         break
                 await self._writer.drain()
-        except dap.ProtocolError as error:
+        except wire.ProtocolError as error:
             if self.session is not None:
                 self.say(f"Stagedoor: {error}")
         except OSError:
@@ -171,10 +171,10 @@ class Client:
         if self.session is not None:
             self.session.request(message)
         elif message["command"] in ("disconnect", "terminate"):
-            self.send(dap.response(message))
+            self.send(wire.response(message))
             self.close()
         elif self._parting:
-            self.send(dap.error_response(message, "This session is over.", show_user=False))
+            self.send(wire.error_response(message, "This session is over.", show_user=False))
         elif message["command"] == "initialize":
             self._initialize(message)
         elif self.initialize_arguments is None:
@@ -183,18 +183,18 @@ class Client:
             self._attach(message)
 
     def _initialize(self, message: Message) -> None:
-        verdict = dap_policy.from_client(message)
-        if isinstance(verdict, dap_policy.Refuse):
+        verdict = policy.from_client(message)
+        if isinstance(verdict, policy.Refuse):
             self.refuse(message, verdict.sentence)
         elif self.initialize_arguments is not None:
             self.refuse(message, "Invalid message: Session is already initialized")
         else:
             self.initialize_arguments = dict(verdict.message.get("arguments") or {})
-            self.send(dap.response(message, CAPABILITIES))
+            self.send(wire.response(message, CAPABILITIES))
 
     def _attach(self, message: Message) -> None:
-        verdict = dap_policy.from_client(message)
-        if isinstance(verdict, dap_policy.Refuse):
+        verdict = policy.from_client(message)
+        if isinstance(verdict, policy.Refuse):
             self.refuse(message, verdict.sentence)
         elif message["command"] != "attach":
             self.refuse(message, f'"{message["command"]}" came before "attach".')

@@ -1,4 +1,4 @@
-"""The gatekeeper's end of the control socket: workers, their debuggers, and commands. See :mod:`stagedoor.control`."""
+"""The gatekeeper's end of the control socket: workers, their debuggers, and commands. See :mod:`stagedoor.control.protocol`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from stagedoor import control
-from stagedoor.control import ControlMessage
-from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
+from stagedoor.control import protocol
+from stagedoor.control.config import GatekeeperConfig, load_window
+from stagedoor.control.protocol import ControlMessage
 
 from .debuggee import Debuggee
-from .guard import WindowGuard, why_unneeded
+from .expiry import WindowGuard, why_unneeded
 from .sessions import Sessions
 from .workers import Worker
 
@@ -28,7 +28,7 @@ FAREWELL_PATIENCE = 0.2
 PREDECESSOR_PATIENCE = 0.5
 
 #: What ends a connection, and nothing else.
-_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, control.ControlError)
+_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, protocol.ControlError)
 
 
 class ControlServer:
@@ -79,14 +79,14 @@ class ControlServer:
 
     async def serve(self, connection: socket.socket) -> None:
         """Serve one connection, if it is this user's."""
-        credentials = control.peer_credentials(connection)
+        credentials = protocol.peer_credentials(connection)
         if credentials is not None and credentials[1] not in (os.geteuid(), 0):
             connection.close()
             return
-        reader, writer = await asyncio.open_connection(sock=connection, limit=control.LINE_CAP)
+        reader, writer = await asyncio.open_connection(sock=connection, limit=protocol.LINE_CAP)
         try:
             async with asyncio.timeout(FIRST_LINE_PATIENCE):
-                first = control.decode(await reader.readuntil(b"\n"))
+                first = protocol.decode(await reader.readuntil(b"\n"))
             await self._answer(first, credentials, reader, writer)
         except _BROKEN:
             pass
@@ -112,9 +112,9 @@ class ControlServer:
                 pid = (credentials[0] if credentials is not None else 0) or int(first[purpose]["pid"])
                 await serve(pid, first[purpose], reader, writer)
         if "status" in first:
-            writer.write(control.encode({"status": self._status()}))
+            writer.write(protocol.encode({"status": self._status()}))
         elif "close" in first:
-            writer.write(control.encode({"closed": "the gatekeeper ends"}))
+            writer.write(protocol.encode({"closed": "the gatekeeper ends"}))
             self._end("The window was closed.")
 
     async def _serve_worker(
@@ -122,7 +122,7 @@ class ControlServer:
     ) -> None:
         refused = self._refusal(hello) or await self._refusal_of_second(pid)
         if refused is not None:
-            writer.write(control.encode(refused))
+            writer.write(protocol.encode(refused))
             return
         worker = self._workers[pid] = Worker(pid, writer)
         worker.seen = "on" if self._sessions.is_held else "off"
@@ -131,7 +131,7 @@ class ControlServer:
         self._sessions.arrived(worker)
         try:
             while line := await reader.readline():
-                self._take(worker, control.decode(line))
+                self._take(worker, protocol.decode(line))
         finally:
             if self._workers.get(pid) is worker:
                 del self._workers[pid]

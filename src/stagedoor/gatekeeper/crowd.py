@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from stagedoor import control, tcp_table
+from stagedoor.control import protocol
+
+from . import tcp_table
 
 #: Who is at the other end of a connection: first the network that it may have many addresses of, then itself.
 Peer = tuple[str, str]
@@ -73,7 +75,7 @@ class Census:
         :param address: the peer's, as :func:`socket.accept` gives it.
         """
         if connection.family == socket.AF_UNIX:
-            credentials = control.peer_credentials(connection)
+            credentials = protocol.peer_credentials(connection)
             return of_user(credentials[1]) if credentials is not None else ("unix", "unix")
         try:
             own = connection.getsockname()

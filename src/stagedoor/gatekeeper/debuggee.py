@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stagedoor import dap
-from stagedoor.dap import Message
+from stagedoor.dap import wire
+from stagedoor.dap.wire import Message
 
 
 class DebuggeeGone(Exception):
@@ -46,17 +46,17 @@ class Debuggee:
             return future
         seq = next(self._seq)
         self._pending[seq] = future
-        self._writer.write(dap.encode(dap.request(command, arguments), seq))
+        self._writer.write(wire.encode(wire.request(command, arguments), seq))
         return future
 
     async def serve(self) -> str | None:
         """Read until it is gone; returns why it was given up, a sentence, if it did not end by itself."""
-        decoder = dap.Decoder()
+        decoder = wire.Decoder()
         try:
             while data := await self._reader.read(65536):
                 for message in decoder.feed(data):
                     self._take(message)
-        except dap.ProtocolError as error:
+        except wire.ProtocolError as error:
             return str(error)
         except OSError:
             pass

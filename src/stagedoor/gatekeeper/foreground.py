@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from stagedoor import control
-from stagedoor.burnt import BurntWindows, TokenBurnt
-from stagedoor.debuggers.hello import start_lock
+from stagedoor.control import protocol
+from stagedoor.control.burnt import BurntWindows, TokenBurnt
+from stagedoor.control.config import dump_window
 from stagedoor.errors import StagedoorError
-from stagedoor.gatekeeper_config import dump_window
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
+from stagedoor.worker.launcher import start_lock
 
 from .__main__ import ENDING, serve
-from .guard import TICK
+from .expiry import TICK
 from .process import Gatekeeper
 
 _logger = logging.getLogger("stagedoor.gatekeeper")
@@ -36,7 +36,7 @@ def run_in_foreground(settings: Settings) -> int:
     config = settings.gatekeeper_config()
     path = Path(config.control)
     burnt = BurntWindows(config)
-    control.private_directory(path.parent)
+    protocol.private_directory(path.parent)
     told_to_end = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

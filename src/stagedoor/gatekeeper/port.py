@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from stagedoor.bind import Bind
-from stagedoor.burnt import BurntWindows
+from stagedoor.control.burnt import BurntWindows
 from stagedoor.errors import DebuggerError
-from stagedoor.port_holders import Holders, holders, not_private, why_burnt
-from stagedoor.window import Window
+from stagedoor.settings.bind import Bind
+from stagedoor.window.window import Window
 
 from .listener import Listener
+from .port_holders import Holders, holders, not_private, why_burnt
 
 
 def open_port(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:

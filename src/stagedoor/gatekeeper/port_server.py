@@ -6,13 +6,13 @@ import asyncio
 import socket
 from typing import Any
 
-from stagedoor.admission import UNIX_PEER
-from stagedoor.allowlist import normalized
+from stagedoor.access.allowlist import normalized
+from stagedoor.access.decision import UNIX_PEER
 
 from .client import FAREWELL_PATIENCE, Client
 from .crowd import UNKNOWN, Census, Peer, to_evict
-from .door import Door
 from .listener import notice_lost_peer
+from .peers import Door
 from .sessions import Sessions
 
 #: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say

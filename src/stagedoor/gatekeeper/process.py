@@ -8,18 +8,18 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from stagedoor.allowlist import Allowlist
-from stagedoor.bind import parse_bind
-from stagedoor.burnt import BurntWindows
+from stagedoor.access.allowlist import Allowlist
+from stagedoor.control.burnt import BurntWindows
+from stagedoor.control.config import GatekeeperConfig, load_window
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
+from stagedoor.settings.bind import parse_bind
 from stagedoor.switches import FileSwitch, Switch
-from stagedoor.window import format_time
+from stagedoor.window.window import format_time
 
 from .control_server import ControlServer
-from .door import Door
-from .guard import IDLE, WindowGuard
+from .expiry import IDLE, WindowGuard
 from .listener import Listener
+from .peers import Door
 from .port import open_port
 from .port_server import PortServer
 from .reporting import ForwardedAudit
@@ -32,7 +32,7 @@ class Gatekeeper:
 
     :param config: what it was started with.
     :param idle: end when no worker has come for so many seconds, or when nobody needs it any more
-        (:func:`~stagedoor.gatekeeper.guard.why_unneeded`); ``None``: stay until the window's end.
+        (:func:`~stagedoor.gatekeeper.expiry.why_unneeded`); ``None``: stay until the window's end.
     :param switch: where the window is looked up again; default: the file switch of ``config``, if it names one.
     :raises ConfigurationError: if it is wrong.
     :raises ValueError: if it holds no window.

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from stagedoor import dap, dap_policy
-from stagedoor.dap import Message
+from stagedoor.dap import policy, wire
+from stagedoor.dap.wire import Message
 
 from .client import HANDSHAKE_PATIENCE, ONLY_ONCE, Client
 from .debuggee import Debuggee
@@ -53,29 +53,29 @@ class Root:
         #: The debuggers that the client was told of, each at most once: a worker can join while it is being welcomed.
         self._announced: set[Debuggee] = set()
         self._breakpoint_ids = itertools.count(1)
-        client.send(dap.event("initialized"))
+        client.send(wire.event("initialized"))
         asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
 
     def request(self, message: Message) -> None:
         command, arguments = message["command"], message.get("arguments") or {}
-        verdict = dap_policy.from_client(message)
-        if isinstance(verdict, dap_policy.Refuse):
-            self.client.send(dap.error_response(message, verdict.sentence, show_user=verdict.show_user))
+        verdict = policy.from_client(message)
+        if isinstance(verdict, policy.Refuse):
+            self.client.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
         elif command in _BREAKPOINTS:
-            self.client.send(dap.response(message, {"breakpoints": self._accepted(arguments)}))
+            self.client.send(wire.response(message, {"breakpoints": self._accepted(arguments)}))
         elif command in _EMPTY_ANSWERS:
-            self.client.send(dap.response(message, _EMPTY_ANSWERS[command]))
+            self.client.send(wire.response(message, _EMPTY_ANSWERS[command]))
         elif command == "configurationDone":
             self._configure(message)
         elif command in ("disconnect", "terminate"):
             self._sessions.release(self)
             self.client.part()
-            self.client.send(dap.response(message))
+            self.client.send(wire.response(message))
             self.client.close()
         elif command in ("initialize", "attach"):
             self.client.refuse(message, "Session is already started")
         else:
-            self.client.send(dap.error_response(message, _SELECT_WORKER, show_user=False))
+            self.client.send(wire.error_response(message, _SELECT_WORKER, show_user=False))
 
     def gone(self) -> None:
         self._sessions.release(self)
@@ -91,7 +91,7 @@ class Root:
         if self._is_welcome:
             return False
         self._is_welcome = True
-        self.client.send(dap.response(self._attach))
+        self.client.send(wire.response(self._attach))
         return True
 
     def announce(self, worker: Worker) -> None:
@@ -103,9 +103,9 @@ class Root:
         self._announced.add(worker.debuggee)
         configuration = self._configuration(worker)
         if self.client.opens_sessions:
-            self.client.send(dap.request("startDebugging", {"request": "attach", "configuration": configuration}))
+            self.client.send(wire.request("startDebugging", {"request": "attach", "configuration": configuration}))
         else:
-            self.client.send(dap.event("debugpyAttach", configuration | {"request": "attach"}))
+            self.client.send(wire.event("debugpyAttach", configuration | {"request": "attach"}))
         asyncio.get_running_loop().call_later(CHILD_PATIENCE, self._sessions.check, self, worker, worker.debuggee)
 
     def _lose_patience(self) -> None:
@@ -119,7 +119,7 @@ class Root:
             self.client.refuse(message, ONLY_ONCE)
             return
         self.configured = True
-        self.client.send(dap.response(message))
+        self.client.send(wire.response(message))
         self._sessions.hold(self)
 
     def _accepted(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:

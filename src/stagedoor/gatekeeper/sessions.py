@@ -7,17 +7,17 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from stagedoor import dap
-from stagedoor.bind import Bind
-from stagedoor.dap import Message
-from stagedoor.dap_policy import Pass
-from stagedoor.window import format_time
+from stagedoor.dap import wire
+from stagedoor.dap.policy import Pass
+from stagedoor.dap.wire import Message
+from stagedoor.settings.bind import Bind
+from stagedoor.window.window import format_time
 
 from .child import ANSWER_PATIENCE, Child
 from .client import Client
 from .debuggee import Debuggee
-from .door import Door
-from .guard import ORPHANED, WindowGuard, format_left
+from .expiry import ORPHANED, WindowGuard, format_left
+from .peers import Door
 from .reporting import ForwardedAudit
 from .root import CHILD_PATIENCE, Root
 from .workers import Worker
@@ -103,7 +103,7 @@ class Sessions:
             # confirm in a dialog. debugpy's own adapter answers like this for the same reason.
             what = f"worker {pid}" if worker is None else f"the debugger of worker {pid}"
             self.say(f"{what} had ended before your IDE opened its session.")
-            client.send(dap.response(message))
+            client.send(wire.response(message))
             client.part()
         elif worker.child is not None:
             client.turn_away(message, f"You already have a session with worker {pid}.")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from stagedoor import control
+from stagedoor.control import protocol
 
 from .debuggee import Debuggee
 
@@ -55,7 +55,7 @@ class Worker:
     def send(self, message: Mapping[str, Any]) -> None:
         """Send it one control message; without effect once it is gone."""
         with suppress(OSError, RuntimeError):
-            self._writer.write(control.encode(message))
+            self._writer.write(protocol.encode(message))
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Take what it reports of itself."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from stagedoor.console import complain
 from stagedoor.errors import ConfigurationError
 from stagedoor.middleware import StageDoor
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
 from stagedoor.switches import EnvironmentSwitch, FileSwitch
-from stagedoor.window import format_duration
+from stagedoor.window.window import format_duration
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -87,7 +87,7 @@ def run_command(settings: Settings, arguments: Sequence[str]) -> int:
     :param settings: the application's; the command reads them from the environment, which this replaces.
     :param arguments: such as ``["open", "--for", "30m"]``.
     """
-    from stagedoor.cli import main
+    from stagedoor.cli.commands import main
 
     if not isinstance(settings.switch, FileSwitch | EnvironmentSwitch) and arguments[:1] in _SWITCHING:
         complain(

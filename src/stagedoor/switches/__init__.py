@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from stagedoor.errors import ConfigurationError
-from stagedoor.window import SYSTEM_CLOCK, Clock
+from stagedoor.window.window import SYSTEM_CLOCK, Clock
 
 from .base import Switch
 from .environment import EnvironmentSwitch

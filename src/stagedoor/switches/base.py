@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from datetime import timedelta
 
-from stagedoor.window import SYSTEM_CLOCK, Clock, Window, extended_window, new_window
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Window, extended_window, new_window
 
 
 class Switch(ABC):
     """Where a window is stored and read from.
 
     Reading never blocks for long and has no side effects. A switch knows nothing of who is watching it;
-    whether the window that it holds is over is judged by the reader (:class:`stagedoor.window.Deadline`), but
+    whether the window that it holds is over is judged by the reader (:class:`stagedoor.window.window.Deadline`), but
     a switch never returns a window that it can tell to be over, or one longer than ``max_window``.
 
     :param max_window: the longest window that this switch opens or believes.

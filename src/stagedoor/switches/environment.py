@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from stagedoor.errors import ConfigurationError, WindowRefused
-from stagedoor.window import (
+from stagedoor.window.window import (
     SYSTEM_CLOCK,
     Clock,
     Deadline,

@@ -23,9 +23,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from stagedoor.admission import TOKEN_SHOWN
+from stagedoor.access.decision import TOKEN_SHOWN
 from stagedoor.errors import ConfigurationError, SwitchError, WindowRefused, shortened
-from stagedoor.window import (
+from stagedoor.window.window import (
     CLOCK_TOLERANCE,
     SYSTEM_CLOCK,
     Clock,

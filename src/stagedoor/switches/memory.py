@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 from stagedoor import forking
-from stagedoor.window import SYSTEM_CLOCK, Clock, Deadline, Window
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Deadline, Window
 
 from .base import Switch
 

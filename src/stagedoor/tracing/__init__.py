@@ -11,8 +11,8 @@ production a newer release is loaded only where the self-test (:mod:`stagedoor.t
 
 from .loading import Release, installed_release
 from .releases import REMEDY, trust
-from .session import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
 from .state import Matching, Pause, TracingListener
+from .tracing import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
 
 __all__ = [
     "REMEDY",

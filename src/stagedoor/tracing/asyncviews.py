@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from .arrival import Arrival
 
 if TYPE_CHECKING:
-    from .session import Tracing
     from .state import Matching
+    from .tracing import Tracing
 
 ON_OTHERS_LOOP = (
     "Its async code runs on an event loop that serves others too, and a pause there would stop them.",

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from stagedoor.errors import DebuggerError
 
-from .guarded import guarded_debugger_class
+from .debugger import guarded_debugger_class
 from .loading import load_debugpy, load_pydevd
 from .releases import KNOWN, REMEDY, is_to_be_proved
 from .shapes import misfit
 
 if TYPE_CHECKING:
-    from .session import Tracing
+    from .tracing import Tracing
 
 #: The folder of the whole package, which the developer never steps into.
 _OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")

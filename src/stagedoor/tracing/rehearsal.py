@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from stagedoor.dapclient import DapClient
+from stagedoor.dap.client import DapClient
 
-from .session import Tracing, stop_on_exception
 from .state import TracingListener
+from .tracing import Tracing, stop_on_exception
 
 #: Seconds to wait for anything that has to happen.
 PATIENCE = 5.0

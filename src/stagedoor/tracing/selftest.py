@@ -31,7 +31,7 @@ from .rehearsal import (
     state_of_process,
 )
 from .releases import trust
-from .session import Tracing, stop_on_exception
+from .tracing import Tracing, stop_on_exception
 
 #: How much longer the loop may take on other threads. What a debugger costs them where it does not let go is 13 to 100.
 SLOWER = 3.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from .guarded import OVERRIDDEN, OWN_NAMES, OWN_PROPERTIES
+from .debugger import OVERRIDDEN, OWN_NAMES, OWN_PROPERTIES
 
 #: By module: names, each with its parameters; ``*`` where they are not looked at, because it is no function.
 SHAPES: dict[str, dict[str, str]] = {

@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any
 
 from stagedoor.errors import DebuggerError
-from stagedoor.monitoring import SwitchedMonitoring
 
 from .internals import Internals
+from .monitoring import SwitchedMonitoring
 from .state import Matching
 
 #: The name under which pydevd takes the debugger's place, and the events for which it registers callbacks (1.8.22).

@@ -17,12 +17,12 @@ from django.conf import global_settings, settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
+from stagedoor.access.proxy_headers import gives_a_proxy_away
+from stagedoor.application.layers import ends
 from stagedoor.errors import ConfigurationError
 from stagedoor.integrations.configuration import read_settings
-from stagedoor.layers import ends
-from stagedoor.proxy_headers import gives_a_proxy_away
-from stagedoor.settings import Settings
-from stagedoor.surroundings import PROXY_FIX_INSIDE
+from stagedoor.settings.settings import Settings
+from stagedoor.worker.diagnostics import PROXY_FIX_INSIDE
 
 from .configuration import configuration, wsgi_application
 from .passage import Passage, passage_of

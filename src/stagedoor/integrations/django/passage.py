@@ -10,9 +10,9 @@ from wsgiref.util import setup_testing_defaults
 
 from django.core.handlers.wsgi import WSGIHandler
 
-from stagedoor.layers import layers
+from stagedoor.application.layers import layers
 from stagedoor.middleware import StageDoor
-from stagedoor.surroundings import named
+from stagedoor.worker.diagnostics import named
 
 _PROXY_FIX = "werkzeug.middleware.proxy_fix.ProxyFix"
 #: What ProxyFix leaves in the environ, whatever it found.

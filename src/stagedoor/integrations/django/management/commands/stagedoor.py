@@ -15,7 +15,7 @@ from stagedoor.errors import ConfigurationError
 from stagedoor.integrations.configuration import read_settings, run_command
 from stagedoor.integrations.django.configuration import configuration, wsgi_application
 from stagedoor.integrations.django.passage import passage_of
-from stagedoor.settings import Settings
+from stagedoor.settings.settings import Settings
 
 
 class Command(BaseCommand):  # type: ignore[misc]

@@ -1,0 +1,131 @@
+"""A window and its switch as the commands show them, to a script and to a person."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import timedelta
+from typing import Any
+
+from stagedoor.console import print_row
+from stagedoor.control.register import holder, seen_by
+from stagedoor.settings.settings import Settings
+from stagedoor.switches import EnvironmentSwitch, FileSwitch, Switch, user_name, windows_elsewhere
+from stagedoor.window.window import Window, format_duration, format_time
+
+
+def window_document(settings: Settings, window: Window | None, problem: str | None = None) -> dict[str, Any]:
+    """What ``open --json`` and ``status --json`` print. The keys are stable: later releases may add others.
+
+    ======================== ===========================================================================
+    ``open``                 a boolean
+    ``opened_at``            RFC 3339 in UTC; null with the environment switch, which does not know it
+    ``expires_at``           RFC 3339 in UTC
+    ``seconds_left``         whole seconds
+    ``opened_by``            a text for people, such as ``alice@staging``
+    ``token``                the window's token; null if every process makes up its own
+    ``switch``               as ``--switch`` takes it, or ``environment``
+    ``bind``                 ``address:port``
+    ``allow``                a list of texts; empty if only the application knows
+    ``user``                 whose switch this is: the command's own user, for people
+    ``workers_seen``         how many of the application's workers have seen the window, those that have ended since
+                             included; null where that is not kept
+    ``application``          which application has the window, for people; null before one has met it
+    ``problem``              a sentence if the switch can't be trusted, else null
+    ======================== ===========================================================================
+
+    What describes the window is null while none is open.
+    """
+    from_environment = isinstance(settings.switch, EnvironmentSwitch)
+    return {
+        "open": window is not None,
+        "opened_at": format_time(window.opened_at) if window and not from_environment else None,
+        "expires_at": format_time(window.expires_at) if window else None,
+        "seconds_left": int(_left(settings, window).total_seconds()) if window else None,
+        "opened_by": window.opened_by if window else None,
+        "token": _known_token(settings.switch, window),
+        "switch": _spelled(settings.switch),
+        "bind": str(settings.bind),
+        "allow": list(settings.allow),
+        "user": user_name(),
+        "workers_seen": _workers_seen(settings, window),
+        "application": _application(settings, window),
+        "problem": problem,
+    }
+
+
+def print_window(settings: Settings, window: Window | None) -> None:
+    """Print the window, its switch, its debug port and who is allowed, one a line."""
+    switch = settings.switch
+    if window is not None:
+        left = format_duration(_left(settings, window))
+        print_row("until", f"{format_time(window.expires_at)}, {left} from now")
+        print_row("opened by", window.opened_by)
+        print_row("token", _known_token(switch, window) or "one that nobody knows, for want of STAGEDOOR_TOKEN")
+        if (application := _application(settings, window)) is not None:
+            print_row("application", application)
+        if (seen := _workers_seen(settings, window)) is not None:
+            print_row("seen by", _seen(seen))
+    print_row("switch", _spelled(switch).removeprefix("file:"))
+    if isinstance(switch, FileSwitch):
+        print_row("", f"for an application that runs as {user_name()}, with this switch")
+    print_row("debug port", str(settings.bind))
+    print_row("allowed", str(settings.allow) if settings.allow else "the application knows; STAGEDOOR_ALLOW is not set")
+
+
+def where_else(switch: Switch) -> str:
+    """What to look at where nothing was open, one or more sentences; empty if there is nothing to be said."""
+    if not isinstance(switch, FileSwitch):
+        return ""
+    said = (
+        f"This command runs as {user_name()}. An application that runs as another user, or with another STAGEDOOR_SWITCH"
+        " or XDG_RUNTIME_DIR, has another switch."
+    )
+    if found := windows_elsewhere(switch.path):
+        listed = ", ".join(f"{path}, of {owner}" for path, owner in found[:5])
+        said += f" There is a file of one at {listed}: give it as STAGEDOOR_SWITCH, as that user."
+    return said
+
+
+def user() -> str:
+    """The name of this process's user."""
+    try:
+        return getpass.getuser()
+    # OSError from Python 3.13 on: a container's user that has no name; ImportError: a platform without pwd.
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "nobody known"
+
+
+def _seen(workers: int) -> str:
+    if workers:
+        return f"{workers} worker{'s' if workers > 1 else ''}"
+    return (
+        "no worker: none has served a request since. If one has, the application reads another switch: compare the user,"
+        " STAGEDOOR_SWITCH, XDG_RUNTIME_DIR, and whether its /tmp is a private one"
+    )
+
+
+def _workers_seen(settings: Settings, window: Window | None) -> int | None:
+    folder = settings.register_folder()
+    return seen_by(folder, settings.window_id(window)) if window is not None and folder is not None else None
+
+
+def _application(settings: Settings, window: Window | None) -> str | None:
+    folder = settings.register_folder()
+    return holder(folder, settings.window_id(window)) if window is not None and folder is not None else None
+
+
+def _known_token(switch: Switch, window: Window | None) -> str | None:
+    """The window's token, unless it is one that each process makes up for itself."""
+    made_up = isinstance(switch, EnvironmentSwitch) and not switch.token_given
+    return window.token if window and not made_up else None
+
+
+def _spelled(switch: Switch) -> str:
+    if isinstance(switch, FileSwitch):
+        return f"file:{switch.path}"
+    return "environment" if isinstance(switch, EnvironmentSwitch) else switch.name
+
+
+def _left(settings: Settings, window: Window) -> timedelta:
+    return max(timedelta(0), window.expires_at - settings.switch.clock.now())

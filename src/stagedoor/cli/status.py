@@ -1,0 +1,123 @@
+"""``stagedoor status``: the window, and what the gatekeeper tells of clients, workers, paused requests and refused peers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from stagedoor.console import print_paragraph, print_row
+from stagedoor.control.protocol import ControlConnection, ControlError
+from stagedoor.errors import SwitchError
+from stagedoor.platforms import missing_for_gatekeeper
+from stagedoor.settings.settings import Settings
+from stagedoor.window.window import Window
+
+from .report import print_window, where_else, window_document
+
+#: Seconds between two pictures of ``--watch``.
+WATCH_EVERY = 1.0
+
+_ANSWER_PATIENCE = 2.0
+_CLEAR_SCREEN = "\033[H\033[2J"
+
+
+def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
+    """What the gatekeeper of this switch and this debug port tells; ``None`` if none runs for this user.
+
+    ================ ==========================================================================================
+    ``pid``          its process
+    ``seconds_left`` whole seconds until the window's end, by its clocks
+    ``allow``        the allowlist's entries
+    ``client``       null, or who holds the session: ``address``, ``since``
+    ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined`` (its debugger runs),
+                     ``joined_seconds`` (since then, or null), ``attached``, and ``paused``, a list of ``request``,
+                     ``place``, ``seconds``
+    ``refused``      the last refused peers: ``address``, ``reason``, ``at``
+    ================ ==========================================================================================
+    """
+    if missing_for_gatekeeper():
+        return None
+    with suppress(OSError, EOFError, TimeoutError, ControlError):
+        connection = ControlConnection(Path(settings.gatekeeper_config().control))
+        try:
+            answer = connection.ask({"status": {}}, _ANSWER_PATIENCE)
+        finally:
+            connection.close()
+        if isinstance(answer.get("status"), dict):
+            return dict(answer["status"])
+    return None
+
+
+def status_document(settings: Settings, window: Window | None, problem: str | None = None) -> dict[str, Any]:
+    """What ``status --json`` prints: :func:`~stagedoor.cli.report.window_document`, and as ``gatekeeper`` what
+    :func:`gatekeeper_status` tells.
+    """
+    return window_document(settings, window, problem) | {"gatekeeper": gatekeeper_status(settings)}
+
+
+def print_status(settings: Settings, window: Window | None) -> None:
+    """Print the picture for a person, within 80 columns."""
+    status = gatekeeper_status(settings)
+    print("No window is open.\n" if window is None else "A window is open.\n")
+    print_window(settings, window)
+    if window is None and (hint := where_else(settings.switch)):
+        print()
+        print_paragraph(hint)
+    if status is None:
+        if window is not None:
+            print_row("gatekeeper", "not running: the next matching request starts it")
+        return
+    client = status["client"]
+    print_row("gatekeeper", f"process {status['pid']}, for requests from {', '.join(status['allow']) or 'nobody'}")
+    print_row("attached", f"{client['address']} since {client['since']}" if client else "nobody")
+    for worker in status["workers"]:
+        _print_worker(worker)
+    for refused in status["refused"][-5:]:
+        print_row("refused", f"{refused['address']} at {refused['at']}: {refused['reason']}")
+
+
+def watch_status(settings: Settings, *, as_json: bool = False) -> int:
+    """Print the picture again and again, until Ctrl-C or the window's end. Returns the exit code.
+
+    :param as_json: print one document a line instead.
+    """
+    try:
+        while True:
+            try:
+                window = settings.switch.read()
+            except SwitchError as error:
+                problem = error.for_a_command
+                print(json.dumps(status_document(settings, None, problem)) if as_json else problem)
+                return 1
+            if as_json:
+                print(json.dumps(status_document(settings, window)), flush=True)
+            else:
+                if sys.stdout.isatty():
+                    print(_CLEAR_SCREEN, end="")
+                print_status(settings, window)
+                print(flush=True)
+            if window is None:
+                return 1
+            time.sleep(WATCH_EVERY)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _print_worker(worker: dict[str, Any]) -> None:
+    if worker["joined"]:
+        state = "attached, joined" if worker["attached"] else "joined"
+        print_row("worker", f"{worker['pid']}, {state} {_span(worker['joined_seconds'])} ago")
+    else:
+        print_row("worker", f"{worker['pid']}, not joined, known for {_span(worker['seconds'])}")
+    for pause in worker["paused"]:
+        print_row("", f"paused for {_span(pause['seconds'])}: {pause['request']}")
+        print_row("", f"  at {pause['place']}")
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

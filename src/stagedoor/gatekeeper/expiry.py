@@ -1,0 +1,135 @@
+"""When a gatekeeper has to end: its window, its switch, and whether anybody needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from stagedoor.errors import SwitchError
+from stagedoor.switches import Switch
+from stagedoor.window.window import Deadline, Window, format_duration, format_time
+
+#: Seconds between two looks at the switch and the deadline.
+TICK = 0.2
+#: Seconds that a gatekeeper waits for its first worker.
+IDLE = 10.0
+#: Seconds that it stays when its last worker has gone and nobody is attached: the server may have died.
+LEFT = 0.5
+#: The same while somebody is attached, where only workers can read the window's switch: nobody can tell any more whether
+#: the window was closed. Long enough for a restart.
+ORPHANED = 60.0
+#: The developer is warned this many seconds before the window's end.
+WARNINGS = (300.0, 60.0)
+
+_OVER = "The window has reached its end."
+_CLOSED = "The window was closed."
+
+
+class WindowGuard:
+    """Looks at the window until it is over.
+
+    :param window: the window.
+    :param switch: where the window is looked up again; ``None`` where only workers can read it, which then tell.
+    :param say: writes a sentence to the developer's debug console.
+    """
+
+    def __init__(self, window: Window, switch: Switch | None, say: Callable[[str], None]) -> None:
+        self._deadline = Deadline(window)
+        self._switch = switch
+        self._say = say
+        self._warned: set[float] = set()
+
+    @property
+    def window(self) -> Window:
+        return self._deadline.window
+
+    @property
+    def token(self) -> str:
+        return self._deadline.window.token
+
+    def remaining(self) -> float:
+        """Seconds until the window's end."""
+        return max(0.0, self._deadline.remaining())
+
+    def move_end(self, window: Window) -> None:
+        """Take over the end of ``window``, which is the guarded one as its switch has it now."""
+        if window.expires_at != self.window.expires_at:
+            self._deadline = Deadline(window)
+            self._warned.clear()
+            left = format_left(self.remaining())
+            self._say(f"The window now ends at {format_time(window.expires_at)} ({left} left).")
+
+    @property
+    def reads_switch(self) -> bool:
+        """Whether it sees by itself that the window is closed."""
+        return self._switch is not None
+
+    async def watch(self, why_unneeded: Callable[[], str | None]) -> str:
+        """Wait until it is time to end; returns why, a sentence.
+
+        :param why_unneeded: why nobody needs the gatekeeper any more, a sentence; ``None`` while somebody does.
+        """
+        while True:
+            if why := self.look() or why_unneeded():
+                return why
+            self._warn()
+            await asyncio.sleep(min(TICK, self.remaining()))
+
+    def look(self) -> str | None:
+        """Look at the clock and the switch now; returns why the window is over, a sentence, or ``None``."""
+        if self._deadline.remaining() <= 0:
+            return _OVER
+        if trouble := self._deadline.clock_trouble():
+            return f"Nobody can say any more when the window ends: {trouble}."
+        if self._switch is None:
+            return None
+        try:
+            window = self._switch.read()
+        except SwitchError as error:
+            return f"The switch can't be trusted: {error}"
+        if window is None or window.token != self.token:
+            return _OVER if self._deadline.remaining() <= 0 else _CLOSED
+        self.move_end(window)
+        return None
+
+    def _warn(self) -> None:
+        remaining = self.remaining()
+        length = (self.window.expires_at - self.window.opened_at).total_seconds()
+        due = {warning for warning in WARNINGS if remaining <= warning < length} - self._warned
+        if due:
+            self._warned |= due
+            self._say(f"The window ends in {format_left(remaining)}; paused requests then run on.")
+
+
+def why_unneeded(
+    *, alone: float, unattended: float, had_workers: bool, reads_switch: bool, idle: float | None
+) -> str | None:
+    """Why nobody needs a gatekeeper any more though its window is open, a sentence; ``None`` while somebody does.
+
+    A developer who is attached needs it also without a worker: the server is being restarted, or never comes back, which
+    can't be told apart. He leaves, or the window ends.
+
+    :param alone: for how many seconds there has been no worker; 0 while there is one.
+    :param unattended: for how many seconds nobody has been attached; 0 while somebody is.
+    :param had_workers: whether there has ever been one.
+    :param reads_switch: whether the gatekeeper sees by itself that the window is closed.
+    :param idle: how long to wait for the first worker; ``None``: it runs in the foreground, and stays.
+    """
+    if idle is None or alone <= 0:
+        return None
+    if unattended <= 0:
+        if reads_switch or alone <= ORPHANED:
+            return None
+        return (
+            f"No worker has been left for {ORPHANED:g} s, and only workers can tell whether the window is still open."
+        )
+    patience = LEFT if had_workers else idle
+    if min(alone, unattended) <= patience:
+        return None
+    return "No worker is left, and nobody is attached." if had_workers else f"No worker has come within {idle:g} s."
+
+
+def format_left(seconds: float) -> str:
+    """A time that is left, for people: ``1h29m``, ``45s``."""
+    return format_duration(timedelta(seconds=round(seconds)))

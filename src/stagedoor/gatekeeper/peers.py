@@ -1,0 +1,99 @@
+"""Who is let in through the debug port: the gatekeeper's part of the one decision in :mod:`stagedoor.access.decision`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from stagedoor.access.allowlist import Allowlist
+from stagedoor.access.decision import TOKEN_SHOWN, Refusal, refusal
+from stagedoor.audit import Audit
+
+#: How many of the last refused addresses are remembered, for ``status``.
+REMEMBERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPeer:
+    """An address that was turned away.
+
+    :param reason: one word, as in the audit record.
+    :param at: the last time, in UTC.
+    :param times: how often so far.
+    """
+
+    address: str
+    reason: str
+    at: str
+    times: int
+
+
+class Door:
+    """Decides on peers and on attaches, and remembers whom it has turned away.
+
+    :param allow: the allowlist.
+    :param token: the window's token, asked for at every decision.
+    :param require_token: an allowed address is not enough.
+    :param audit: where refusals are recorded.
+    :param shown: where a developer finds the token, as the end of a sentence.
+    """
+
+    def __init__(
+        self,
+        allow: Allowlist,
+        token: Callable[[], str],
+        *,
+        require_token: bool,
+        audit: Audit,
+        shown: str = TOKEN_SHOWN,
+    ) -> None:
+        self.allow = allow
+        self._token = token
+        self._require_token = require_token
+        self._audit = audit
+        self._shown = shown
+        self._refused: dict[str, RefusedPeer] = {}
+
+    def may_speak(self, address: str) -> bool:
+        """Whether anything of this peer's is read: it is let in, or would be with the token. Recorded if not."""
+        if self._refusal(address, self._token()) is None:
+            return True
+        self._turned_away(address, self._refusal(address, None))
+        return False
+
+    def refusal(self, address: str, presented: str | None) -> str | None:
+        """Why this peer may not attach with this token, a clause, or ``None``. Recorded if so."""
+        refused = self._refusal(address, presented)
+        if refused is None:
+            return None
+        self._turned_away(address, refused)
+        return refused.sentence
+
+    @property
+    def refused(self) -> list[dict[str, Any]]:
+        """The last refused peers, the latest at the end: :class:`RefusedPeer` as JSON-ready fields."""
+        return [asdict(peer) for peer in self._refused.values()]
+
+    def _refusal(self, address: str, presented: str | None) -> Refusal | None:
+        return refusal(
+            address,
+            self.allow,
+            token=self._token(),
+            presented=presented,
+            require_token=self._require_token,
+            at_port=True,
+            shown=self._shown,
+        )
+
+    def _turned_away(self, address: str, refused: Refusal | None) -> None:
+        if refused is None:
+            return
+        before = self._refused.pop(address, None)
+        now = datetime.now(UTC).strftime("%H:%M:%SZ")
+        self._refused[address] = RefusedPeer(address, refused.code, now, before.times + 1 if before else 1)
+        if len(self._refused) > REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+        self._audit.refused(address, refused.code, f"debug port: {refused.sentence}", level=logging.WARNING)

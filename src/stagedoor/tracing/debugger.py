@@ -1,0 +1,169 @@
+"""pydevd's own debugger class, with every way to a pause closed to threads that serve no matching request."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .overflow import within_the_limit
+
+if TYPE_CHECKING:
+    from .tracing import Tracing
+
+
+#: The methods of pydevd's debugger that are overridden, with their parameters. One that is renamed would never be called.
+OVERRIDDEN = {
+    "__init__": "self set_as_global",
+    "initialize_network": "self sock terminate_on_socket_close",
+    "is_attached": "self",
+    "enable_tracing": "self thread_trace_func apply_to_all_threads",
+    "patch_threads": "self",
+    "set_trace_for_frame_and_parents": "self thread_ident frame kwargs",
+    "set_suspend": "self thread stop_reason suspend_other_threads is_pause original_step_cmd suspend_requested",
+    "do_wait_suspend": "self thread frame event arg exception_type",
+    "handle_breakpoint_condition": "self info pybreakpoint new_frame",
+    "handle_breakpoint_expression": "self pybreakpoint info new_frame",
+    "notify_thread_created": "self thread_id thread use_lock",
+    "enable_output_redirection": "self redirect_stdout redirect_stderr",
+    "setup_auto_reload_watcher": "self enable_auto_reload watch_dirs poll_target_time exclude_patterns include_patterns",
+    "dispose_and_kill_all_pydevd_threads": "self wait timeout",
+    "on_configuration_done": "self",
+    "on_disconnect": "self",
+}
+#: Attributes of its that properties stand in the place of.
+OWN_PROPERTIES = ("multi_threads_single_notification", "stepping_resumes_all_threads")
+#: What the class adds. A release that has such a name itself would call ours.
+OWN_NAMES = ("has_client", "_serves", "_stagedoor")
+
+_generation = 0
+
+
+class _SleeplessTime:
+    """The module ``time``, but nobody sleeps."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def sleep(self, seconds: float) -> None:
+        """Not done."""
+
+
+@cache
+def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
+    """pydevd's debugger, its two ways to a pause (``set_suspend``, ``do_wait_suspend``) closed to everybody else."""
+
+    class GuardedDebugger(debugger_class):  # type: ignore[misc]
+        def __init__(self, tracing: Tracing) -> None:
+            global _generation
+            self._stagedoor = weakref.ref(tracing)
+            super().__init__()
+            # Else a pause on a main thread would patch matplotlib, where the application has imported it.
+            self._installed_gui_support = True
+            # pydevd keeps what it knows of code objects by this number; it must never repeat in a process.
+            _generation += 1
+            self.mtime = _generation * 10_000
+
+        def initialize_network(self, *args: Any, **kwargs: Any) -> None:
+            if (tracing := self._stagedoor()) is not None:
+                # Before the client's first breakpoint can come: else this could take back the events that it asks for.
+                tracing.monitor()
+            # pydevd sleeps for 0.1 s, for its threads to have started. Thread.start() has waited for that.
+            module: Any = sys.modules[debugger_class.__module__]
+            module.time = _SleeplessTime()
+            try:
+                super().initialize_network(*args, **kwargs)
+            finally:
+                module.time = time
+            if tracing is not None:
+                tracing.answer_every_request(self.reader)
+
+        def _serves(self, ident: int | None) -> bool:
+            tracing = self._stagedoor()
+            return tracing is not None and tracing.serves(ident)
+
+        # True would make one stop, and one step, everybody's; a client can ask for both.
+        multi_threads_single_notification = property(lambda self: False, lambda self, value: None)
+        stepping_resumes_all_threads = property(lambda self: False, lambda self, value: None)
+
+        def has_client(self) -> bool:
+            return bool(super().is_attached())
+
+        def is_attached(self) -> bool:
+            """What debugpy.breakpoint() and its like ask first: for everybody else there is no debugger."""
+            return self._serves(threading.get_ident()) and self.has_client()
+
+        def enable_tracing(self, thread_trace_func: Any = None, apply_to_all_threads: bool = False) -> None:
+            if self._serves(threading.get_ident()):
+                super().enable_tracing(thread_trace_func)
+                # From there on a tool's events are asked for, and the trace function is the application's own.
+                if sys.version_info < (3, 12) and (trace := sys.gettrace()) is not None:
+                    sys.settrace(within_the_limit(trace))
+
+        def patch_threads(self) -> None:
+            """Not done: it would trace every thread that is started."""
+
+        def set_trace_for_frame_and_parents(self, thread_ident: int | None, frame: Any, **keywords: Any) -> None:
+            if self._serves(thread_ident):
+                super().set_trace_for_frame_and_parents(thread_ident, frame, **keywords)
+
+        def set_suspend(
+            self, thread: Any, stop_reason: int, suspend_other_threads: bool = False, *args: Any, **kwargs: Any
+        ) -> None:
+            tracing = self._stagedoor()
+            if tracing is None:
+                return
+            # A client's "pause" concerns all threads, and comes with any one of them.
+            concerned = tracing.running if kwargs.get("is_pause") else [thread] if self._serves(thread.ident) else []
+            for each in concerned:
+                super().set_suspend(each, stop_reason, False, *args, **kwargs)
+
+        def do_wait_suspend(self, thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
+            tracing = self._stagedoor()
+            if tracing is not None:
+                wait = super().do_wait_suspend
+                error = arg[1] if event == "exception" and arg else None
+                tracing.wait_suspended(thread, frame, lambda: wait(thread, frame, event, arg, exception_type), error)
+
+        def handle_breakpoint_condition(self, info: Any, pybreakpoint: Any, new_frame: Any) -> Any:
+            # What a client supplies runs for its own requests only, on whichever thread pydevd has come to ask.
+            return self._serves(threading.get_ident()) and super().handle_breakpoint_condition(
+                info, pybreakpoint, new_frame
+            )
+
+        def handle_breakpoint_expression(self, pybreakpoint: Any, info: Any, new_frame: Any) -> None:
+            if self._serves(threading.get_ident()):
+                super().handle_breakpoint_expression(pybreakpoint, info, new_frame)
+
+        def notify_thread_created(self, *args: Any, **kwargs: Any) -> None:
+            """Not done: threads that serve no matching request are nobody's business, the others show when they stop."""
+
+        def enable_output_redirection(self, *args: Any) -> None:
+            """Not done: it would send every request's output to the client, and replaces sys.stdout for all of them."""
+
+        def setup_auto_reload_watcher(self, *args: Any) -> None:
+            """Not done: it would load changed code for everybody."""
+
+        def dispose_and_kill_all_pydevd_threads(self, wait: bool = True, timeout: float = 0.5) -> None:
+            # When the connection ends, its reader and its writer come here and would wait for themselves to end.
+            thread: Any = threading.current_thread()
+            if thread is self.writer:
+                # What it has not sent is not waited for: nobody can send it any more.
+                thread.empty = lambda: True
+            on_own_thread = getattr(thread, "is_pydev_daemon_thread", False)
+            super().dispose_and_kill_all_pydevd_threads(wait and not on_own_thread, timeout)
+
+        def on_configuration_done(self) -> None:
+            super().on_configuration_done()
+            if (tracing := self._stagedoor()) is not None:
+                tracing.client_configured()
+
+        def on_disconnect(self) -> None:
+            super().on_disconnect()
+            if (tracing := self._stagedoor()) is not None:
+                tracing.client_gone()
+
+    return GuardedDebugger

@@ -1,0 +1,1 @@
+"""The window: its times and its token, its clock, and its texts."""

@@ -1,0 +1,153 @@
+"""Finding the gatekeeper of a window, or starting it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stagedoor.audit import Audit
+from stagedoor.control import protocol
+from stagedoor.control.burnt import BURNT, BurntWindows, TokenBurnt
+from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.protocol import ControlConnection
+from stagedoor.errors import DebuggerError
+from stagedoor.window.window import Window
+
+from .interpreter import isolated_command
+
+#: Seconds that a worker tries to reach or to start the gatekeeper.
+START_PATIENCE = 5.0
+
+#: What the gatekeeper's process is given of the environment. Nothing that tells Python where to look for modules.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+
+
+def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> ControlConnection:
+    """A connection to the gatekeeper of ``window``, which is started if there is none. Its ``received`` is the welcome.
+
+    :param config: what it is started with; the window is filled in here.
+    :param audit: where the start is recorded.
+    :raises TokenBurnt: if there will be none for this window.
+    :raises DebuggerError: why there is none now.
+    :raises ControlError: if the control socket can't be trusted.
+    """
+    path = Path(config.control)
+    protocol.private_directory(path.parent)
+    deadline = time.monotonic() + START_PATIENCE
+    why, remedy = "it does not answer", "Close the window and open it again."
+    while time.monotonic() < deadline:
+        try:
+            answer, connection = _ask(path, config, window)
+        except (EOFError, TimeoutError):
+            time.sleep(0.02)  # It is just ending.
+            continue
+        except OSError:
+            with start_lock(path) as is_ours:
+                if is_ours and not _is_served(path):
+                    _start(replace(config, window=dump_window(window)), window)
+                    audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
+                elif not is_ours:
+                    time.sleep(0.01)  # Another worker is just starting it.
+            continue
+        if connection is not None:
+            return connection
+        why, remedy = str(answer.get("refused")), str(answer.get("remedy", remedy))
+        if not answer.get("again"):
+            break
+        time.sleep(0.02)  # That of the last window is just ending.
+    raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", remedy)
+
+
+def _ask(
+    path: Path, config: GatekeeperConfig, window: Window
+) -> tuple[protocol.ControlMessage, ControlConnection | None]:
+    """The gatekeeper's answer to a hello, and the connection if it is a welcome."""
+    connection = ControlConnection(path)
+    try:
+        hello = {"digest": config.digest, "window": config.window_id(window), "pid": os.getpid()}
+        answer = connection.ask({"hello": hello}, timeout=2)
+    except BaseException:
+        connection.close()
+        raise
+    if "welcome" in answer:
+        connection.received = str(answer["welcome"].get("client"))
+        return answer, connection
+    connection.close()
+    return answer, None
+
+
+def _start(config: GatekeeperConfig, window: Window) -> None:
+    burnt = BurntWindows(config)
+    burnt.check(window)
+    process = subprocess.Popen(
+        isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        start_new_session=True,
+    )
+    try:
+        # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
+        answer, _ = process.communicate(config.dump().encode() + b"\n", timeout=START_PATIENCE)
+    except subprocess.TimeoutExpired:
+        # With whatever it has started, which would hold the pipe.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
+    if answer.strip() != b"ready":
+        lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing."]
+        if process.returncode == BURNT:
+            raise TokenBurnt(lines[-1])
+        raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
+
+
+@contextmanager
+def start_lock(path: Path) -> Iterator[bool]:
+    """Whether this process may start the gatekeeper of the control socket at ``path`` now; released when it has."""
+    descriptor = _locked(lock_path(path))
+    if descriptor is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def lock_path(path: Path) -> Path:
+    """The lock of the control socket at ``path``. Whoever holds it may remove it."""
+    return path.with_suffix(".lock")
+
+
+def _locked(path: Path) -> int | None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)  # It was removed meanwhile, and locks nothing any more.
+
+
+def _is_served(path: Path) -> bool:
+    with suppress(OSError):
+        ControlConnection(path).close()
+        return True
+    return False

@@ -1,0 +1,85 @@
+"""What a gatekeeper leaves that was killed, and who removes it: each worker at its end, and the next ``open``."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from stagedoor.control.burnt import BurntWindows
+from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.protocol import ControlConnection, ControlError
+
+from .launcher import lock_path, start_lock
+
+#: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
+PATIENCE = 3.0
+_ANSWER_PATIENCE = 0.5
+
+
+def sweep(config: GatekeeperConfig) -> None:
+    """Remove what nobody uses any more: the sockets and the lock of a gatekeeper that is gone, and what was noted of
+    windows that are over. Never raises.
+    """
+    BurntWindows(config).forget()
+    control = Path(config.control)
+    deadline = time.monotonic() + PATIENCE
+    with suppress(OSError):
+        while control.parent.is_dir() and not _answers(control):
+            # Killed, and not yet gone: then it can still be connected to.
+            if _removed(config, control) or not os.path.lexists(control) or time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+
+
+def _removed(config: GatekeeperConfig, control: Path) -> bool:
+    with start_lock(control) as is_ours:
+        if not is_ours or not _is_dead(control):
+            return False
+        control.unlink(missing_ok=True)
+        if config.bind.startswith("unix:"):
+            port = Path(config.bind.removeprefix("unix:"))
+            if _is_own_socket(port) and _is_dead(port):
+                port.unlink(missing_ok=True)
+        # Last of all: from here on another process may have the lock.
+        lock_path(control).unlink(missing_ok=True)
+        if config.switch_path is not None:
+            with suppress(OSError):  # It is the switch's own directory. Something else of the window's is in it still.
+                control.parent.rmdir()
+        return True
+
+
+def _answers(control: Path) -> bool:
+    try:
+        connection = ControlConnection(control, timeout=_ANSWER_PATIENCE)
+    except ControlError:
+        return True  # Somebody else's: that is not ours to remove.
+    except OSError:
+        return False
+    try:
+        connection.ask({"status": {}}, _ANSWER_PATIENCE)
+    except (OSError, EOFError, ControlError):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether no process is behind this socket any more, or nothing is there."""
+    try:
+        ControlConnection(path).close()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return True
+    except (OSError, ControlError):
+        return False
+    return False
+
+
+def _is_own_socket(path: Path) -> bool:
+    with suppress(OSError):
+        found = path.lstat()
+        return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+    return False

@@ -1,0 +1,146 @@
+"""The embedded back end: this process itself calls :func:`debugpy.listen`, on loopback.
+
+It works on every platform, for one process, and is meant for an SSH tunnel. debugpy's adapter does not know the
+allowlist: whoever can connect to the server's loopback address can attach while a window is open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from stagedoor.audit import Audit
+from stagedoor.errors import ConfigurationError, DebuggerError
+from stagedoor.settings.bind import Bind
+from stagedoor.tracing import Tracing
+
+from .backend import Armed, Debugger
+from .interpreter import python_executable
+from .run import Run
+from .watch import WindowWatch
+
+#: How long an adapter that was told to end may take, in seconds, before it is killed.
+_ADAPTER_PATIENCE = 0.3
+
+#: Seconds that the adapter is given to get to know this process, which takes it half as long. Until then it ends, and the
+#: debugging of this window with it, when somebody connects and hangs up again.
+_ACQUAINTANCE = 0.1
+
+
+class ListenDebugger(Debugger):
+    """``debugpy.listen`` in this process.
+
+    :param bind: a port on a loopback address.
+    :raises ConfigurationError: if it is not a loopback address: debugpy's port lets everybody in who can reach it.
+    """
+
+    name = "listen"
+
+    def __init__(
+        self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None
+    ) -> None:
+        if bind.path or not bind.is_local:
+            raise ConfigurationError(
+                "bind",
+                str(bind),
+                "is not a port on a loopback address, and the listen back end can't keep anybody out",
+                "Use 127.0.0.1:5678 and an SSH tunnel.",
+            )
+        super().__init__(watch, audit, max_pause, threads)
+        self.host, self.port = bind.host, bind.port
+        self._adapter_token: str | None = None
+
+    def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
+        if multiprocess:
+            return (
+                "The server runs several processes, and the listen back end can debug only one."
+                " Run one process with threads (gunicorn: --workers 1 --threads 8)."
+            )
+        reason = super().refusal(multiprocess=multiprocess, multithread=multithread)
+        # There would be nobody to tell: without a debugger this back end has no console.
+        return reason or self.pauses(multithread=multithread).reason
+
+    def begin(self, run: Run) -> None:
+        tracing = Tracing(run)
+        try:
+            self.host, self.port = tracing.start(self._listen)
+        except RuntimeError as error:
+            raise DebuggerError(
+                f"debugpy could not listen on {self.host}:{self.port}: {error}.", self._remedy(error)
+            ) from error
+        self._adapter_token = tracing.access_token
+        time.sleep(_ACQUAINTANCE)
+        run.take(tracing)
+        self.audit.record(
+            "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
+        )
+
+    def armed(self, run: Run, request: str) -> Armed:
+        return Armed(run.tracing, None)
+
+    def tick(self, run: Run) -> bool:
+        # If it is not alive the next matching request starts it again.
+        return run.tracing is not None and run.tracing.alive and not run.holds_up_the_end
+
+    def end(self, run: Run, tracing: Tracing | None) -> None:
+        if tracing is not None:
+            try:
+                tracing.stop()
+            except Exception as error:
+                self.audit.failed("stop", f"{type(error).__name__} while stopping the debugger: {error}")
+        if self._adapter_token:
+            end_adapter(self._adapter_token)
+            self._adapter_token = None
+
+    def _listen(self) -> tuple[str, int]:
+        import debugpy
+
+        # True, the default, would patch process creation in the whole application.
+        debugpy.configure(subProcess=False)
+        debugpy.configure(python=python_executable())
+        return debugpy.listen((self.host, self.port))  # type: ignore[no-any-return]
+
+    def _remedy(self, error: RuntimeError) -> str:
+        if "already in use" in str(error):
+            return "Another process has that port: end it, or choose another one with bind (STAGEDOOR_BIND)."
+        return ""
+
+
+def end_adapter(token: str) -> None:
+    """End debugpy's adapter, which otherwise keeps its port for as long as a client keeps its socket open.
+
+    It detaches itself from this process, so that it can be known only by the token on its command line.
+    """
+    pids = list(_processes_with(token))
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _ADAPTER_PATIENCE
+    while pids and time.monotonic() < deadline:
+        time.sleep(0.005)
+        pids = list(_processes_with(token))
+    for pid in pids:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _processes_with(token: str) -> Iterator[int]:
+    proc = Path("/proc")
+    if (proc / "self" / "cmdline").exists():
+        for entry in proc.iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    if token.encode() in (entry / "cmdline").read_bytes():
+                        yield int(entry.name)
+        return
+    with suppress(OSError):
+        listing = subprocess.run(["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+        for line in listing.stdout.splitlines():
+            if token in line:
+                yield int(line.split(None, 1)[0])

@@ -1,0 +1,224 @@
+"""Watching the switch: which window is open now, as seen by one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from stagedoor import forking
+from stagedoor.audit import Audit
+from stagedoor.control.register import Register
+from stagedoor.errors import SwitchError
+from stagedoor.switches.base import Switch
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
+
+#: Seconds between two looks at the switch: a change is noticed within one second, and no request pays for more than a
+#: comparison of the time.
+LOOK_EVERY = 0.5
+
+#: Seconds from the beginning of a process's first look for which the requests that come meanwhile wait for it. Nothing is
+#: known before it, so "closed" would be a guess. After that they go on undebugged: a disk that hangs holds up nobody for
+#: longer, and nobody twice.
+FIRST_LOOK_PATIENCE = 1.0
+
+#: Seconds that whoever has to look now waits for somebody else's look to end. After that it goes by what is known: the
+#: window's thread has an end to keep.
+LOOK_PATIENCE = 0.5
+
+
+class WindowWatch:
+    """What one process knows of the window, renewed at most every :data:`LOOK_EVERY` seconds by whoever asks.
+
+    Everything that is wrong with the switch or the clock counts as closed, and is recorded once.
+
+    :param switch: where the window is read from.
+    :param audit: where what happens to the window is recorded.
+    :param clock: the clock seam.
+    :param register: what all processes of all applications with this switch know of the window; ``None`` where this is
+        the only one.
+    """
+
+    def __init__(
+        self, switch: Switch, audit: Audit, clock: Clock = SYSTEM_CLOCK, register: Register | None = None
+    ) -> None:
+        self.switch = switch
+        #: Until then (monotonic seconds) the window is known to be closed; 0.0 while one is open.
+        self.closed_until = 0.0
+        #: Until then :attr:`window` is known to be open; 0.0 while none is.
+        self.open_until = 0.0
+        #: The window that was open at the last look, or ``None``.
+        self.window: Window | None = None
+        self._audit = audit
+        self._clock = clock
+        self._register = register
+        self._refused: str | None = None
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        #: Whether this process has looked at all; one that was forked has not.
+        self._has_looked = False
+        self._first_look_since: float | None = None
+        self._deadline: Deadline | None = None
+        self._trouble: str | None = None
+        self._distrusted: str | None = None
+        self._distrust_reason: str | None = None
+        forking.register(self)
+
+    def current(self, *, look: bool = False) -> Window | None:
+        """The window that is open now, or ``None``. Never raises.
+
+        :param look: look at the switch now, not only when it is time to.
+        """
+        now = self._clock.monotonic()
+        if look or now >= self._next_look or not self._has_looked:
+            self._look_or_wait(now, look=look)
+        deadline = self._deadline
+        if deadline is None or deadline.remaining() <= 0 or not self._has_looked:
+            return None
+        return deadline.window
+
+    def remaining(self) -> float:
+        """Seconds until the open window's end; zero or less when none is open."""
+        deadline = self._deadline
+        return deadline.remaining() if deadline is not None else 0.0
+
+    def forget_in_child(self) -> None:
+        """In a forked child: the lock may be held by a thread that the child does not have, and what was known is what
+        the parent saw, perhaps half of it. The window is kept to compare the first look with: a clock that was set
+        before the fork stays a reason for distrust.
+        """
+        self._lock = threading.Lock()
+        self._has_looked, self._first_look_since = False, None
+        self._next_look = self.closed_until = self.open_until = 0.0
+
+    def _look_or_wait(self, now: float, *, look: bool) -> None:
+        """Look, unless somebody else does so already and it is known meanwhile what to go by, which is at most one look
+        old.
+        """
+        patience = LOOK_PATIENCE if look else 0.0
+        if not self._has_looked:
+            since = self._first_look_since
+            patience = max(patience, FIRST_LOOK_PATIENCE - (now - since if since is not None else 0.0))
+        if self._lock.acquire(timeout=patience):
+            try:
+                now = self._clock.monotonic()  # It may have waited.
+                if look or now >= self._next_look:
+                    if self._first_look_since is None:
+                        self._first_look_since = now
+                    self._look(now)
+            finally:
+                self._has_looked = True
+                self._lock.release()
+
+    def _look(self, now: float) -> None:
+        self._next_look = now + LOOK_EVERY
+        before = self._deadline
+        window = self._read()
+        if window is None:
+            deadline = None
+        elif before is not None and before.window == window:
+            deadline = before
+        else:
+            deadline = Deadline(window, self._clock)
+        # Also of a window that just went away: the switch may have found it over because the clock was set.
+        judged = deadline or before
+        reason = self._distrust(judged) if judged is not None else None
+        if reason is not None:
+            self._untrusted(reason)
+            deadline = None
+        if deadline is not None and deadline.remaining() <= 0:
+            deadline = None
+        deadline = self._record_change(before, deadline, is_believed=reason is None)
+        self._deadline = deadline
+        if deadline is None:
+            self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
+        else:
+            self.closed_until, self.window = 0.0, deadline.window
+            self.open_until = min(self._next_look, now + deadline.remaining())
+
+    def _read(self) -> Window | None:
+        try:
+            window = self.switch.read()
+        except SwitchError as error:
+            self._untrusted(str(error))
+            return None
+        except Exception as error:  # A switch of somebody else's making: closed all the same.
+            self._untrusted(f"{self.switch.name} failed with {type(error).__name__}: {error}")
+            return None
+        is_distrusted = self._trouble is not None and self._trouble == self._distrust_reason
+        if not is_distrusted or (window is not None and window.token != self._distrusted):
+            self._trouble = None
+        return window
+
+    def _distrust(self, deadline: Deadline) -> str | None:
+        """Why this window is not believed: once the clock was set, its end is anybody's guess for this process."""
+        token = deadline.window.token
+        if token != self._distrusted:
+            reason = deadline.clock_trouble()
+            if reason is None:
+                return None
+            self._distrusted = token
+            self._distrust_reason = (
+                f"{reason}, so the window opened by {deadline.window.opened_by} counts as closed. Open a new one."
+            )
+        return self._distrust_reason
+
+    def _untrusted(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._audit.record("untrusted", trouble, level=logging.WARNING, switch=self.switch.name)
+
+    def _record_change(self, before: Deadline | None, after: Deadline | None, *, is_believed: bool) -> Deadline | None:
+        """Record what happened to the window, unless another process has. Returns ``after``, or ``None`` if that is
+        another application's window.
+        """
+        old = before.window if before is not None else None
+        new = after.window if after is not None else None
+        if old is not None and (new is None or new.token != old.token):
+            over = before is not None and before.remaining() <= 0
+            self._record_end(old, over, is_believed=is_believed)
+        if new is None:
+            self._refused = None
+        elif old is None or new.token != old.token:
+            event = self._enter(new)
+            if self._refused is not None:
+                return None
+            self._record_begin(event, new)
+        elif new.expires_at != old.expires_at:
+            self._record_begin("extended" if self._register is None or self._register.moved(new) else None, new)
+        return after
+
+    def _enter(self, window: Window) -> str | None:
+        """What is to be recorded of a window that this process has not known."""
+        before, self._refused = self._refused, None
+        try:
+            return self._register.enter(window) if self._register is not None else "opened"
+        except Exception as error:  # Fail closed, whatever it is.
+            self._refused = str(error) if isinstance(error, SwitchError) else f"{type(error).__name__}: {error}."
+        if self._refused != before:
+            self._audit.record(
+                "refused", self._refused, level=logging.WARNING, reason="application", switch=self.switch.name
+            )
+        return None
+
+    def _record_begin(self, event: str | None, window: Window) -> None:
+        end = format_time(window.expires_at)
+        if event == "opened":
+            sentence = f"a window until {end}, opened by {window.opened_by}"
+        else:
+            sentence = f"the window opened by {window.opened_by} now ends at {end}"
+        if event is not None:
+            self._audit.record(event, sentence, level=logging.WARNING, **_fields(window))
+
+    def _record_end(self, window: Window, over: bool, *, is_believed: bool) -> None:
+        if self._register is None or self._register.leave(window, is_over=is_believed):
+            event, how = ("expired", "reached its end") if over else ("closed", "was closed")
+            self._audit.record(event, f"the window opened by {window.opened_by} {how}", **_fields(window))
+
+
+def _fields(window: Window) -> dict[str, Any]:
+    return {
+        "opened_at": format_time(window.opened_at),
+        "expires_at": format_time(window.expires_at),
+        "opened_by": window.opened_by,
+    }
