@@ -40,7 +40,7 @@ NEVER_FORKED = {
     "gatekeeper.foreground.run_in_foreground.told_to_end": "a process without other threads, which forks no children",
 }
 if sys.version_info < (3, 12):
-    NEVER_FORKED["monitoring.SwitchedMonitoring._lock"] = "sys.monitoring begins with Python 3.12"
+    NEVER_FORKED["tracing.monitoring.SwitchedMonitoring._lock"] = "sys.monitoring begins with Python 3.12"
 
 
 def locks_in_the_source() -> Iterator[str]:
@@ -174,9 +174,9 @@ def pydevds_locks() -> list[Any]:
 
 def test_the_test_itself_sees_every_kind_of_lock() -> None:
     found = set(locks_in_the_source())
-    assert {"watch.WindowWatch._lock", "debuggers.membership.Membership._changed", "debuggers.run.Run.ready"} <= found
-    assert {"tracing.session._Start.lock", "switches.memory.MemorySwitch._lock"} <= found
-    assert set(NEVER_FORKED) - {"monitoring.SwitchedMonitoring._lock"} <= found
+    assert {"worker.watch.WindowWatch._lock", "worker.membership.Membership._changed", "worker.run.Run.ready"} <= found
+    assert {"tracing.tracing._Start.lock", "switches.memory.MemorySwitch._lock"} <= found
+    assert set(NEVER_FORKED) - {"tracing.monitoring.SwitchedMonitoring._lock"} <= found
 
 
 def test_a_child_opens_and_closes_a_window_of_the_memory_switch_that_was_being_opened() -> None:

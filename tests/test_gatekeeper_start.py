@@ -32,8 +32,8 @@ PACKAGES = [Path(module.__file__).parent for module in (stagedoor, netaddr)]
 WORKER = """
 import json, sys
 from stagedoor.audit import Audit
-from stagedoor.debuggers.hello import say_hello
-from stagedoor.gatekeeper_config import GatekeeperConfig, load_window
+from stagedoor.worker.launcher import say_hello
+from stagedoor.control.config import GatekeeperConfig, load_window
 config = GatekeeperConfig.load(sys.argv[1])
 connection = say_hello(config, load_window(config.window), Audit())
 print("started")
