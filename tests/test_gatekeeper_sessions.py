@@ -83,7 +83,7 @@ def test_a_second_client_is_told_who_holds_the_session(gatekeeper: RunningGateke
     assert f"Stagedoor is busy: the session is held by {ALLOWED} since " in caught.value.sentence
     assert caught.value.body["error"]["showUser"] is True
     assert gatekeeper.status()["client"]["address"] == ALLOWED
-    assert any(line.startswith("refused: a second client") for line in worker.audit())
+    wait_for(lambda: any(line.startswith("refused: a second client") for line in worker.audit()), "the record of it")
     first.disconnect()
     gatekeeper.attach(OTHER_DEVELOPER)
     assert gatekeeper.status()["client"]["address"] == OTHER_DEVELOPER
