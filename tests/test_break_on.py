@@ -109,7 +109,7 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from stagedoor.audit import Audit
-    from stagedoor.request import Visits
+    from stagedoor.request import Requests
     from stagedoor.worker.listen import ListenDebugger
     from stagedoor.worker.watch import WindowWatch
 
@@ -119,9 +119,9 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     settings = Settings.read(switch=tmp_path / "window.json", environ={}, break_on=fails)
     audit = Audit()
     watch = WindowWatch(settings.switch, audit)
-    visits = Visits(ListenDebugger(settings.bind, watch, audit, settings.max_pause), audit, settings.break_on)
+    requests = Requests(ListenDebugger(settings.bind, watch, audit, settings.max_pause), audit, settings.break_on)
     with caplog.at_level(logging.INFO):
-        assert [visits.stops_at_entry(environ("/a")) for _ in range(3)] == [False] * 3
+        assert [requests.stops_at_entry(environ("/a")) for _ in range(3)] == [False] * 3
     assert [record.getMessage() for record in caplog.records] == [
         "failed: break_on failed with LookupError: no such tenant. It stops no request."
     ]

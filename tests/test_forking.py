@@ -19,7 +19,7 @@ from stagedoor import forking
 from stagedoor.dap.ide import Ide
 from stagedoor.forking import Turn
 from stagedoor.switches import MemorySwitch
-from stagedoor.worker.waker import Doorbell
+from stagedoor.worker.waker import Waker
 from support import application
 from support.forks import forks, in_child
 from support.servers import ALLOWED
@@ -192,12 +192,12 @@ def test_a_child_opens_and_closes_a_window_of_the_memory_switch_that_was_being_o
 
 
 def test_a_bell_that_was_ringing_is_silent_in_a_child_and_still_rings_in_the_parent() -> None:
-    bell = Doorbell()
-    forking.register(bell)
-    with held_by_another_thread([bell._lock]):
-        assert in_child(lambda: bell.ring() or bell.fileno()) == -1
-    bell.ring()
-    bell.close()
+    waker = Waker()
+    forking.register(waker)
+    with held_by_another_thread([waker._lock]):
+        assert in_child(lambda: waker.wake() or waker.fileno()) == -1
+    waker.wake()
+    waker.close()
 
 
 def test_the_tracing_has_the_first_turn_and_a_failure_keeps_nobody_from_his(

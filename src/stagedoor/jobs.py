@@ -14,7 +14,7 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from . import serving
 from .errors import ConfigurationError
-from .request import Visit
+from .request import DebuggedRequest
 from .tracing import Matching, Tracing, current_tracing, stop_on_exception
 from .window.window import is_name
 from .worker.servers import serves_a_request
@@ -181,4 +181,4 @@ def _maker() -> Matching | None:
 
 
 #: What runs the parts of a matching request.
-_PART: CodeType = Visit.run.__code__
+_PART: CodeType = DebuggedRequest.run.__code__

@@ -14,7 +14,7 @@ from .access.decision import Refusal, best_of, refusal
 from .access.trackers import hide_token_from_trackers
 from .application.identity import identify
 from .audit import Audit
-from .request import Visits, label
+from .request import Requests, label
 from .serving import VISITOR, serve, served
 from .settings.break_on import BreakOn
 from .settings.settings import Settings
@@ -110,7 +110,7 @@ class StageDoor:
         register = self.settings.register(identify(app))
         self._watch = WindowWatch(self.settings.switch, self._audit, clock, register)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
-        self._visits = Visits(self._debugger, self._audit, self.settings.break_on)
+        self._requests = Requests(self._debugger, self._audit, self.settings.break_on)
         self._is_allowed = self._allow.is_allowed
         self._is_quiet = self._audit.strangers.is_quiet
         self._matched: set[tuple[str, str]] = set()
@@ -121,7 +121,7 @@ class StageDoor:
         now = self._monotonic()
         if now < self._watch.closed_until or (window := self._admit(environ, now)) is None:
             return self._app(environ, start_response)
-        return self._visits.serve(self._app, window, environ, start_response)
+        return self._requests.serve(self._app, window, environ, start_response)
 
     def open(self, for_: timedelta, *, opened_by: str | None = None) -> Window:
         """Open a window, or change the end of the open one.
@@ -169,7 +169,7 @@ class StageDoor:
             refused: Refusal | None
             if isinstance(address, Refusal):
                 refused, address = address, str(remote)
-                self._visits.lookout.look(self._app, window, environ)
+                self._requests.lookout.look(self._app, window, environ)
             else:
                 refused = refusal(
                     address,

@@ -22,7 +22,7 @@ DIRECTIVE_HEADER, DIRECTIVE_COOKIE = "HTTP_X_STAGEDOOR", "stagedoor"
 RESPONSE_HEADER = "Stagedoor"
 
 
-class Visits:
+class Requests:
     """The matching requests of one application.
 
     :param debugger: what debugs them.
@@ -41,13 +41,13 @@ class Visits:
     ) -> Iterable[bytes]:
         """Call ``app`` for a matching request, exactly as the server would have."""
         self.lookout.look(app, window, environ)
-        visit = Visit(self, window, environ)
+        debugged = DebuggedRequest(self, window, environ)
         try:
-            result = visit.run(app, environ, visit.announcing(start_response))
+            result = debugged.run(app, environ, debugged.announcing(start_response))
         except BaseException:
-            visit.end()
+            debugged.end()
             raise
-        return visit.body(result, environ)
+        return debugged.body(result, environ)
 
     def stops_at_entry(self, environ: WSGIEnvironment) -> bool:
         """Whether ``break_on`` is true for a request. Never raises."""
@@ -60,20 +60,20 @@ class Visits:
             return False
 
 
-class Visit:
+class DebuggedRequest:
     """One matching request. A thread is traced only inside :meth:`run`, whatever becomes of the body: a server may never
     close it, or close it on another thread.
     """
 
-    def __init__(self, visits: Visits, window: Window, environ: WSGIEnvironment) -> None:
-        self._visits = visits
+    def __init__(self, requests: Requests, window: Window, environ: WSGIEnvironment) -> None:
+        self._requests = requests
         self._tracing: Tracing | None = None
         self._matching: Matching | None = None
         self._request = label(environ)
         try:
             state = self._begin(window, environ)
         except Exception as error:
-            visits.audit.error("starting the debugger", error)
+            requests.audit.error("starting the debugger", error)
             state = _busy(f"{type(error).__name__} while starting the debugger")
         self._until = format_time(window.expires_at)
         self._header = self._announced(state)
@@ -83,10 +83,10 @@ class Visit:
         directive = presented(environ, DIRECTIVE_HEADER, DIRECTIVE_COOKIE)
         if directive == "ignore":
             return "ignored"
-        debugger, multithread = self._visits.debugger, bool(environ.get("wsgi.multithread"))
+        debugger, multithread = self._requests.debugger, bool(environ.get("wsgi.multithread"))
         reason = debugger.refusal(multiprocess=bool(environ.get("wsgi.multiprocess")), multithread=multithread)
         if reason is not None:
-            self._visits.audit.failed("server", f"{reason} The request goes on undebugged.")
+            self._requests.audit.failed("server", f"{reason} The request goes on undebugged.")
             return _busy(reason)
         request = label(environ)
         tracing, reason = debugger.arm(window, request, multithread=multithread)
@@ -98,10 +98,10 @@ class Visit:
             tracing.run_past(request)
             return _busy("as many requests of this worker are paused as may be")
         self._matching = tracing.begin(
-            request, stop_at_entry=directive == "break" or self._visits.stops_at_entry(environ)
+            request, stop_at_entry=directive == "break" or self._requests.stops_at_entry(environ)
         )
         self._tracing = tracing
-        self._visits.lookout.tell(tracing)
+        self._requests.lookout.tell(tracing)
         return "attached"
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -126,9 +126,9 @@ class Visit:
             try:
                 tracing.end(matching)
             except Exception as error:
-                self._visits.audit.error("ending a request", error)
+                self._requests.audit.error("ending a request", error)
             if matching.undebugged is not None:
-                self._visits.audit.failed("async", f"{matching.request}: {' '.join(matching.undebugged)}")
+                self._requests.audit.failed("async", f"{matching.request}: {' '.join(matching.undebugged)}")
 
     def __del__(self) -> None:
         # The server, or a middleware before us, has dropped the body without closing it, as many do.
@@ -144,7 +144,7 @@ class Visit:
                 serving.serve(matching)
                 return True
         except Exception as error:
-            self._visits.audit.error("entering a request", error)
+            self._requests.audit.error("entering a request", error)
         return False
 
     def _leave(self) -> None:
@@ -152,7 +152,7 @@ class Visit:
         try:
             self._tracing.leave()  # type: ignore[union-attr]
         except Exception as error:
-            self._visits.audit.error("leaving a request", error)
+            self._requests.audit.error("leaving a request", error)
 
     def _failed(self, error: BaseException) -> None:
         """The application has failed: show where, before the exception reaches the server. Never raises."""
@@ -173,7 +173,7 @@ class Visit:
                 self._failed(exc_info[1])
             # The application's own list stays as it is. What is no list is the server's to refuse.
             if len(arguments) > 1 and type(arguments[1]) is list:
-                self._visits.lookout.look_at_response(arguments[1], self._request, self._tracing)
+                self._requests.lookout.look_at_response(arguments[1], self._request, self._tracing)
                 headers = [each for each in arguments[1] if not _is_announced(each)]
                 arguments = (arguments[0], [*headers, self._current_header()], *arguments[2:])
             return start_response(*arguments, **keywords)

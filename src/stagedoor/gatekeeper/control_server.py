@@ -15,7 +15,7 @@ from stagedoor.control.config import GatekeeperConfig, load_window
 from stagedoor.control.protocol import ControlMessage
 
 from .debuggee import Debuggee
-from .expiry import WindowGuard, why_unneeded
+from .expiry import Expiry, why_unneeded
 from .sessions import Sessions
 from .workers import Worker
 
@@ -35,7 +35,7 @@ class ControlServer:
     """Serves the connections to the control socket.
 
     :param config: what the gatekeeper was started with.
-    :param guard: the window.
+    :param expiry: the window.
     :param sessions: who is told of workers.
     :param workers: the workers by process id, kept up to date here.
     :param status: what a command that asks for the status gets.
@@ -46,7 +46,7 @@ class ControlServer:
     def __init__(
         self,
         config: GatekeeperConfig,
-        guard: WindowGuard,
+        expiry: Expiry,
         sessions: Sessions,
         workers: dict[int, Worker],
         status: Callable[[], dict[str, Any]],
@@ -55,7 +55,7 @@ class ControlServer:
         is_replaceable: bool,
     ) -> None:
         self._config = config
-        self._guard = guard
+        self._expiry = expiry
         self._sessions = sessions
         self._workers = workers
         self._status = status
@@ -73,7 +73,7 @@ class ControlServer:
             alone=0.0 if self._workers else time.monotonic() - self._alone_since,
             unattended=self._sessions.unattended,
             had_workers=self._had_workers,
-            reads_switch=self._guard.reads_switch,
+            reads_switch=self._expiry.reads_switch,
             idle=idle,
         )
 
@@ -137,13 +137,13 @@ class ControlServer:
                 del self._workers[pid]
                 self._alone_since = time.monotonic()
             # Workers look at the switch too, and leave when the window is over: then that is what is to be told.
-            why = self._guard.look()
+            why = self._expiry.look()
             self._sessions.lost(worker, tell=why is None)
             if why is not None:
                 self._end(why)
 
     def _refusal(self, hello: ControlMessage) -> ControlMessage | None:
-        if hello["window"] != self._config.window_id(self._guard.window):
+        if hello["window"] != self._config.window_id(self._expiry.window):
             other = "in another window"
             refused: ControlMessage = {"refused": "it serves another window", "again": True}
         elif hello["digest"] != self._config.digest:
@@ -154,7 +154,7 @@ class ControlServer:
             return None
         if not self._workers and self._is_replaceable:
             # The server was restarted, with other settings or another window in its environment. Whoever is attached is
-            # told so: the door that let him in is not that of these workers.
+            # told so: he was let in by other settings than those of these workers.
             self._end(f"The server was restarted {other}, and its workers start another gatekeeper: attach again.")
             refused["again"] = True
         return refused
@@ -178,9 +178,9 @@ class ControlServer:
             self._sessions.say(str(message["console"])[:1000])
         elif "window" in message:
             window = load_window(message["window"])
-            is_same = self._config.window_id(window) == self._config.window_id(self._guard.window)
+            is_same = self._config.window_id(window) == self._config.window_id(self._expiry.window)
             if is_same and window.expires_at - window.opened_at <= self._config.longest:
-                self._guard.move_end(window)
+                self._expiry.move_end(window)
         elif "over" in message:
             self._end(str(message["over"])[:1000])
 

@@ -26,7 +26,7 @@ _OVER = "The window has reached its end."
 _CLOSED = "The window was closed."
 
 
-class WindowGuard:
+class Expiry:
     """Looks at the window until it is over.
 
     :param window: the window.

@@ -31,7 +31,7 @@ class RefusedPeer:
     times: int
 
 
-class Door:
+class Peers:
     """Decides on peers and on attaches, and remembers whom it has turned away.
 
     :param allow: the allowlist.

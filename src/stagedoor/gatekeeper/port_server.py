@@ -12,7 +12,7 @@ from stagedoor.access.decision import UNIX_PEER
 from .client import FAREWELL_PATIENCE, Client
 from .crowd import UNKNOWN, Census, Peer, to_evict
 from .listener import notice_lost_peer
-from .peers import Door
+from .peers import Peers
 from .sessions import Sessions
 
 #: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say
@@ -23,13 +23,13 @@ WAITING_CAP = 64
 class PortServer:
     """Serves the connections to the debug port.
 
-    :param door: who may speak.
+    :param peers: who may speak.
     :param sessions: what connections become.
     :param port: the TCP port; 0 for a Unix socket.
     """
 
-    def __init__(self, door: Door, sessions: Sessions, port: int) -> None:
-        self._door = door
+    def __init__(self, peers: Peers, sessions: Sessions, port: int) -> None:
+        self._peers = peers
         self._sessions = sessions
         self._census = Census(port)
         self._clients: dict[Client, _Connection] = {}  # in the order in which they came
@@ -40,7 +40,7 @@ class PortServer:
         :param peer: its address as :func:`socket.accept` gives it.
         """
         address = _address(connection, peer)
-        if not self._door.may_speak(address):
+        if not self._peers.may_speak(address):
             connection.close()
             return
         try:

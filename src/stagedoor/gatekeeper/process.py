@@ -17,9 +17,9 @@ from stagedoor.switches import FileSwitch, Switch
 from stagedoor.window.window import format_time
 
 from .control_server import ControlServer
-from .expiry import IDLE, WindowGuard
+from .expiry import IDLE, Expiry
 from .listener import Listener
-from .peers import Door
+from .peers import Peers
 from .port import open_port
 from .port_server import PortServer
 from .reporting import ForwardedAudit
@@ -47,18 +47,18 @@ class Gatekeeper:
         self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers)
-        self._guard = WindowGuard(load_window(config.window), switch, lambda sentence: self._sessions.say(sentence))
-        self._door = Door(
+        self._expiry = Expiry(load_window(config.window), switch, lambda sentence: self._sessions.say(sentence))
+        self._peers = Peers(
             Allowlist(config.allow),
-            lambda: self._guard.token,
+            lambda: self._expiry.token,
             require_token=config.require_token,
             audit=self._audit,
             shown=config.token_shown,
         )
-        self._sessions = Sessions(self._bind, self._door, self._guard, self._workers, self._audit)
-        self._port_server = PortServer(self._door, self._sessions, self._bind.port)
+        self._sessions = Sessions(self._bind, self._peers, self._expiry, self._workers, self._audit)
+        self._port_server = PortServer(self._peers, self._sessions, self._bind.port)
         self._control_server = ControlServer(
-            config, self._guard, self._sessions, self._workers, self.status, self.end, is_replaceable=idle is not None
+            config, self._expiry, self._sessions, self._workers, self.status, self.end, is_replaceable=idle is not None
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -70,7 +70,7 @@ class Gatekeeper:
         :raises TokenBurnt: if somebody else may have the window's token.
         :raises DebuggerError: if one of them can't be had.
         """
-        self._port = open_port(self._bind, self._burnt, self._guard.window)
+        self._port = open_port(self._bind, self._burnt, self._expiry.window)
         try:
             self._control = Listener.unix(self._control_path)
         except OSError as error:
@@ -108,21 +108,21 @@ class Gatekeeper:
 
     def status(self) -> dict[str, Any]:
         """What ``stagedoor status`` shows: JSON-ready."""
-        window = self._guard.window
+        window = self._expiry.window
         return {
             "pid": os.getpid(),
             "bind": str(self._bind),
             "opened_by": window.opened_by,
             "expires_at": format_time(window.expires_at),
-            "seconds_left": round(self._guard.remaining()),
-            "allow": list(self._door.allow),
+            "seconds_left": round(self._expiry.remaining()),
+            "allow": list(self._peers.allow),
             "client": self._sessions.holder,
             "workers": [worker.status() for worker in self._workers.values()],
-            "refused": self._door.refused,
+            "refused": self._peers.refused,
         }
 
     async def _watch(self) -> None:
-        self.end(await self._guard.watch(lambda: self._control_server.why_unneeded(self._idle)))
+        self.end(await self._expiry.watch(lambda: self._control_server.why_unneeded(self._idle)))
 
     def _serve(self, connection: Coroutine[Any, Any, None]) -> None:
         """Serve a connection as a task of its own, whose trouble is nobody else's."""
@@ -143,5 +143,5 @@ class Gatekeeper:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Fail closed: what is half broken must not guard a door.
+            # Fail closed: what is half broken must not decide on peers.
             self.end(f"The gatekeeper failed: {type(error).__name__}: {error}.")

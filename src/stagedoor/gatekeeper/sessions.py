@@ -16,8 +16,8 @@ from stagedoor.window.window import format_time
 from .child import ANSWER_PATIENCE, Child
 from .client import Client
 from .debuggee import Debuggee
-from .expiry import ORPHANED, WindowGuard, format_left
-from .peers import Door
+from .expiry import ORPHANED, Expiry, format_left
+from .peers import Peers
 from .reporting import ForwardedAudit
 from .root import CHILD_PATIENCE, Root
 from .workers import Worker
@@ -30,14 +30,14 @@ class Sessions:
     """The sessions of one window: at most one root, and one child for each worker that has joined.
 
     :param bind: the debug port.
-    :param door: who may attach.
-    :param guard: the window.
+    :param peers: who may attach.
+    :param expiry: the window.
     :param workers: the workers, by process id.
     :param audit: where clients are recorded.
     """
 
     def __init__(
-        self, bind: Bind, door: Door, guard: WindowGuard, workers: Mapping[int, Worker], audit: ForwardedAudit
+        self, bind: Bind, peers: Peers, expiry: Expiry, workers: Mapping[int, Worker], audit: ForwardedAudit
     ) -> None:
         self.bind = bind
         self.root: Root | None = None
@@ -45,8 +45,8 @@ class Sessions:
         self._free_since = time.monotonic()
         #: Whether the developer was told that there is no worker, and is to hear of the next one.
         self._is_deserted = False
-        self._door = door
-        self._guard = guard
+        self._peers = peers
+        self._expiry = expiry
         self._workers = workers
         self._audit = audit
 
@@ -77,7 +77,7 @@ class Sessions:
 
     def attach(self, client: Client, message: Message, allowed: Pass) -> None:
         """A client asks to attach: the root session, or the session of one worker."""
-        refused = self._door.refusal(client.address, allowed.token)
+        refused = self._peers.refusal(client.address, allowed.token)
         if refused is not None:
             client.turn_away(message, f"Stagedoor refuses to attach: {refused}.")
         elif allowed.sub_process_id is not None:
@@ -132,11 +132,11 @@ class Sessions:
     def _welcome(self, root: Root) -> None:
         if self.root is not root or not root.welcome():
             return
-        address, window = root.client.address, self._guard.window
+        address, window = root.client.address, self._expiry.window
         self._audit.record("attached", f"{address} has attached", address=address)
         root.say(
             f"window opened by {window.opened_by}, until {format_time(window.expires_at)}"
-            f" ({format_left(self._guard.remaining())} left). Requests from {self._door.allow} are debugged;"
+            f" ({format_left(self._expiry.remaining())} left). Requests from {self._peers.allow} are debugged;"
             " waiting for the first."
         )
         for worker in self._workers.values():
@@ -210,9 +210,9 @@ class Sessions:
         self.seen()
         if tell and not self._workers and self.is_held:
             self._is_deserted = True
-            until = format_time(self._guard.window.expires_at)
+            until = format_time(self._expiry.window.expires_at)
             stays = f"This session stays until {until}, the window's end"
-            if not self._guard.reads_switch:
+            if not self._expiry.reads_switch:
                 stays += (
                     "; but only workers can tell whether it was closed meanwhile, so it ends sooner if none comes within"
                     f" {ORPHANED:g} s"

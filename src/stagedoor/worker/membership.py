@@ -19,7 +19,7 @@ from stagedoor.window.window import Window, format_duration
 
 from .backend import Debugger
 from .run import Run
-from .waker import Doorbell
+from .waker import Waker
 
 #: Seconds that matching requests wait for the debugger to be loaded, and again for the client to configure this worker's
 #: session: from the beginning of either. Whoever comes later than that goes on at once until it is done.
@@ -57,12 +57,12 @@ class Membership(Run):
         #: Requests that wait for the client to configure its session.
         self._waiting = 0
         self._outbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._doorbell: Doorbell | None = None
+        self._waker: Waker | None = None
         self._warned: set[float] = set()
         self._explained: set[str] = set()
 
     def connect(self, connection: ControlConnection) -> None:
-        self._doorbell = Doorbell()
+        self._waker = Waker()
         self.client = connection.received
         self._control = connection
 
@@ -77,8 +77,8 @@ class Membership(Run):
                 with suppress(OSError):
                     self._control.send({"over": "The window was closed."})
             self._control.close()
-        if self._doorbell is not None:
-            self._doorbell.close()
+        if self._waker is not None:
+            self._waker.close()
 
     def forget_in_child(self) -> None:
         """In a forked child: else the gatekeeper would not notice the end of this worker before that of the child."""
@@ -88,8 +88,8 @@ class Membership(Run):
         self._outbox = queue.SimpleQueue()
         if self._control is not None:
             self._control.close()
-        if self._doorbell is not None:
-            self._doorbell.forget_in_child()
+        if self._waker is not None:
+            self._waker.forget_in_child()
 
     # On a request's thread
 
@@ -130,16 +130,16 @@ class Membership(Run):
 
     def wait(self, seconds: float) -> bool:
         """Speak with the gatekeeper for up to ``seconds``; returns whether the run is over."""
-        connection, doorbell = self._control, self._doorbell
-        if connection is None or doorbell is None:
+        connection, waker = self._control, self._waker
+        if connection is None or waker is None:
             return super().wait(seconds)
         try:
             poll = select.poll()
             poll.register(connection.fileno(), select.POLLIN)
-            poll.register(doorbell.fileno(), select.POLLIN)
+            poll.register(waker.fileno(), select.POLLIN)
             ready = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
-            if doorbell.fileno() in ready:
-                doorbell.silence()
+            if waker.fileno() in ready:
+                waker.reset()
             self._send_outbox(connection)
             if connection.fileno() in ready:
                 for message in connection.receive(0):
@@ -153,8 +153,8 @@ class Membership(Run):
         return self.is_cancelled
 
     def wake(self) -> None:
-        if self._doorbell is not None:
-            self._doorbell.ring()
+        if self._waker is not None:
+            self._waker.wake()
 
     def _post(self, message: dict[str, Any]) -> None:
         self._outbox.put(message)

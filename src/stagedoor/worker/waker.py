@@ -7,11 +7,11 @@ import threading
 from contextlib import suppress
 
 
-class Doorbell:
-    """A descriptor that becomes readable when another thread rings."""
+class Waker:
+    """A descriptor that becomes readable when another thread wakes its reader."""
 
     def __init__(self) -> None:
-        # Held while the bell rings: a descriptor that is closed meanwhile may be the application's next file.
+        # Held while it is written to: a descriptor that is closed meanwhile may be the application's next file.
         self._lock = threading.Lock()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
@@ -20,11 +20,11 @@ class Doorbell:
     def fileno(self) -> int:
         return self._reading
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         with self._lock, suppress(OSError):
             os.write(self._writing, b".")
 
-    def silence(self) -> None:
+    def reset(self) -> None:
         with suppress(OSError):
             os.read(self._reading, 4096)
 
