@@ -80,13 +80,16 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(name: str) -> Iterator[str]:
-    """The full names of all modules that one imports, also within functions and through importlib."""
+def imports(name: str, *, also_for_types: bool = False) -> Iterator[str]:
+    """The full names of all modules that one imports, also within functions and through importlib.
+
+    :param also_for_types: those that only a type checker sees are imports too.
+    """
     tree = ast.parse(MODULES[name].read_text())
     package = ["stagedoor", *name.split(".")] if name else ["stagedoor"]
     if MODULES[name].name != "__init__.py":
         package.pop()
-    for node in runtime_nodes(tree):
+    for node in ast.walk(tree) if also_for_types else runtime_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -117,11 +120,25 @@ def test_every_module_has_its_place() -> None:
     assert {name.split(".")[0] for name in MODULES} == set(ORDER), "a new module? Say in ORDER where it stands"
 
 
+def own_imports(name: str) -> list[str]:
+    """The modules of the package that one imports, for types too."""
+    found = [each.removeprefix("stagedoor").removeprefix(".") for each in imports(name, also_for_types=True)]
+    return [each for each in found if each in MODULES and each != name]
+
+
 @pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "stagedoor")
 def test_imports_point_upward_only(name: str) -> None:
-    own = [each.removeprefix("stagedoor").removeprefix(".") for each in imports(name) if is_ours(each)]
     within = name.split(".")[0]
-    assert [each for each in own if place(each) >= place(name) and each.split(".")[0] != within] == []
+    assert [each for each in own_imports(name) if place(each) >= place(name) and each.split(".")[0] != within] == []
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    """Within the packages too, and also through what only a type checker sees."""
+    leads_to = {name: set(own_imports(name)) for name in MODULES}
+    while free := [name for name, others in leads_to.items() if not others & set(leads_to)]:
+        for name in free:
+            del leads_to[name]
+    assert sorted(leads_to) == [], "these are, or lead to, a circle"
 
 
 def is_ours(module: str) -> bool:

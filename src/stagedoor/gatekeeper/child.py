@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from stagedoor.dap import policy, wire
 from stagedoor.dap.wire import Message
 
 from .client import ONLY_ONCE, Client
 from .debuggee import Debuggee, DebuggeeGone
-
-if TYPE_CHECKING:
-    from .sessions import Sessions
-    from .workers import Worker
+from .workers import Worker
 
 #: Seconds that pydevd has for an answer to one of the requests with which a session begins and ends.
 ANSWER_PATIENCE = 5.0
 #: Requests of a client that may be unanswered at the same time.
 UNANSWERED_CAP = 1000
+
+
+class Keeper(Protocol):
+    """Who keeps the sessions, as one of them sees it."""
+
+    def disconnect(self, debuggee: Debuggee) -> None:
+        """Leave a debugger: what it has paused runs on."""
+
+    def ignore(self, worker: Worker, sentence: str) -> None:
+        """From now on no request of ``worker`` waits for the client."""
+
+    def configured(self, worker: Worker) -> None:
+        """The client has configured its session for ``worker``."""
 
 
 class Child:
@@ -34,9 +44,7 @@ class Child:
     :param allowed: the same as the policy lets it through.
     """
 
-    def __init__(
-        self, sessions: Sessions, client: Client, worker: Worker, attach: Message, allowed: policy.Pass
-    ) -> None:
+    def __init__(self, sessions: Keeper, client: Client, worker: Worker, attach: Message, allowed: policy.Pass) -> None:
         assert worker.debuggee is not None
         self.client = client
         self.worker = worker

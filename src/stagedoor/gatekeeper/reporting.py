@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stagedoor.audit import Audit
 
+from .workers import Worker
+
 #: How many records are kept while there is no worker.
 _KEPT = 64
-
-if TYPE_CHECKING:
-    from .workers import Worker
 
 
 class ForwardedAudit(Audit):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from stagedoor.dap import policy, wire
 from stagedoor.dap.wire import Message
+from stagedoor.settings.bind import Bind
 
 from .client import HANDSHAKE_PATIENCE, ONLY_ONCE, Client
 from .debuggee import Debuggee
-
-if TYPE_CHECKING:
-    from .sessions import Sessions
-    from .workers import Worker
+from .workers import Worker
 
 #: Seconds that a client has to open and configure the session of a worker that was announced to it.
 CHILD_PATIENCE = 3.0
@@ -35,6 +33,22 @@ _NOT_FOR_CHILDREN = (
 )  # fmt: skip
 
 
+class RootKeeper(Protocol):
+    """Who keeps the sessions, as the root session sees it."""
+
+    bind: Bind
+    root: Root | None
+
+    def hold(self, root: Root) -> None:
+        """The root session is configured."""
+
+    def release(self, root: Root) -> None:
+        """The root session is over, and with it all others."""
+
+    def check(self, root: Root, worker: Worker, debuggee: Debuggee | None) -> None:
+        """Some time after ``worker`` was announced: has the client opened a session for it?"""
+
+
 class Root:
     """The one session that holds the window.
 
@@ -44,7 +58,7 @@ class Root:
         of it.
     """
 
-    def __init__(self, sessions: Sessions, client: Client, attach: Message) -> None:
+    def __init__(self, sessions: RootKeeper, client: Client, attach: Message) -> None:
         self.client = client
         self.configured = False
         self._sessions = sessions

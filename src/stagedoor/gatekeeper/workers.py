@@ -7,14 +7,20 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from stagedoor.control import protocol
 
 from .debuggee import Debuggee
 
-if TYPE_CHECKING:
-    from .child import Child
+
+class WorkerSession(Protocol):
+    """A client's session with one worker."""
+
+    configured: bool
+
+    def end(self, why: str | None) -> None:
+        """End it: the worker's requests run on."""
 
 
 @dataclass(slots=True)
@@ -40,7 +46,7 @@ class Worker:
         self.debuggee: Debuggee | None = None
         #: When it did so last, on the monotonic clock; ``None`` if it has not.
         self.joined_at: float | None = None
-        self.child: Child | None = None
+        self.child: WorkerSession | None = None
         #: The request for which it brought its debugger.
         self.joined_for = "a request"
         #: No request of its waits for the client: that has closed its session, or did not open one in time.

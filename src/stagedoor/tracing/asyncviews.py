@@ -15,13 +15,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from .arrival import Arrival
-
-if TYPE_CHECKING:
-    from .state import Matching
-    from .tracing import Tracing
+from .state import Matching, Parts
 
 ON_OTHERS_LOOP = (
     "Its async code runs on an event loop that serves others too, and a pause there would stop them.",
@@ -35,7 +32,7 @@ class AsyncViews:
     :param tracing: the debugger.
     """
 
-    def __init__(self, tracing: Tracing) -> None:
+    def __init__(self, tracing: Parts) -> None:
         self._tracing = tracing
         self._replaced: list[tuple[type[Any], str, Any]] = []
         self._told = False

@@ -7,13 +7,10 @@ import threading
 import time
 import weakref
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .overflow import within_the_limit
-
-if TYPE_CHECKING:
-    from .tracing import Tracing
-
+from .state import Owner
 
 #: The methods of pydevd's debugger that are overridden, with their parameters. One that is renamed would never be called.
 OVERRIDDEN = {
@@ -57,7 +54,7 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
     """pydevd's debugger, its two ways to a pause (``set_suspend``, ``do_wait_suspend``) closed to everybody else."""
 
     class GuardedDebugger(debugger_class):  # type: ignore[misc]
-        def __init__(self, tracing: Tracing) -> None:
+        def __init__(self, tracing: Owner) -> None:
             global _generation
             self._stagedoor = weakref.ref(tracing)
             super().__init__()

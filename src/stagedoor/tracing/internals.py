@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stagedoor.errors import DebuggerError
 
@@ -19,9 +19,7 @@ from .debugger import guarded_debugger_class
 from .loading import load_debugpy, load_pydevd
 from .releases import KNOWN, REMEDY, is_to_be_proved
 from .shapes import misfit
-
-if TYPE_CHECKING:
-    from .tracing import Tracing
+from .state import Owner
 
 #: The folder of the whole package, which the developer never steps into.
 _OWN_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
@@ -92,7 +90,7 @@ class Internals:
             self.api.ensure_logging.ensured = True
         self._debugger_class = guarded_debugger_class(self.pydevd.PyDB)
 
-    def restrict_commands(self, tracing: Tracing) -> None:
+    def restrict_commands(self, tracing: Owner) -> None:
         """Some of a client's commands concern the whole process. ``terminate`` would end in ``os._exit(0)``: make it
         what ``disconnect`` is. ``threads`` would list everybody's: answer with those of matching requests, by their
         labels. To continue all would do something to every thread of the process: there are only those to continue.
@@ -164,7 +162,7 @@ class Internals:
         """Tell the client that a thread is gone, which pydevd does only when it is."""
         debugger.writer.add_command(debugger.cmd_factory.make_thread_killed_message(self._get_thread_id(thread)))
 
-    def guarded_start(self, tracing: Tracing) -> GuardedStart:
+    def guarded_start(self, tracing: Owner) -> GuardedStart:
         return GuardedStart(self, tracing)
 
     def run_thread(self, thread: threading.Thread) -> None:
@@ -316,7 +314,7 @@ def _shut_down(debugger: Any, how: int) -> None:
 class GuardedStart:
     """For the length of debugpy's start: pydevd creates our debugger, and traces no thread but the current one."""
 
-    def __init__(self, internals: Internals, tracing: Tracing) -> None:
+    def __init__(self, internals: Internals, tracing: Owner) -> None:
         self._internals = internals
         self._tracing = tracing
 

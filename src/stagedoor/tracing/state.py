@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol
 
 
@@ -83,3 +85,68 @@ class Matching:
     def request_itself(self) -> Matching:
         """The request of which this is a part, or this one."""
         return self.whole or self
+
+
+class Owner(Protocol):
+    """The tracing, as pydevd's guarded debugger and what is done to pydevd see it. Called on pydevd's threads and on those
+    that serve requests.
+    """
+
+    @property
+    def requests(self) -> list[tuple[threading.Thread, str]]:
+        """The threads that run a part of a matching request now, and those requests' labels."""
+
+    @property
+    def running(self) -> list[threading.Thread]:
+        """Those of them that are not paused."""
+
+    def serves(self, ident: int | None) -> bool:
+        """Whether the thread ``ident`` runs a part of a matching request now."""
+
+    def wait_suspended(
+        self, thread: threading.Thread, frame: Any, wait: Callable[[], None], error: BaseException | None = None
+    ) -> None:
+        """Pause the calling thread through ``wait``, if it runs a part of a matching request; else let it run on."""
+
+    def monitor(self) -> None:
+        """pydevd is about to speak with its client: from now on its events can come."""
+
+    def answer_every_request(self, reader: Any) -> None:
+        """``reader`` reads the client's requests from now on."""
+
+    def client_configured(self) -> None:
+        """A client has configured its session."""
+
+    def client_gone(self) -> None:
+        """The client is gone."""
+
+
+class Parts(Protocol):
+    """The tracing, as those see it who run parts of a matching request on other threads than its own."""
+
+    def served(self) -> Matching | None:
+        """The matching request of which the calling thread runs a part."""
+
+    def begin_part(self, of: Matching) -> Matching | None:
+        """A part of ``of``'s request begins on the calling thread; ``None`` if it is not to be debugged."""
+
+    def enter(self, matching: Matching) -> bool:
+        """The calling thread runs it from now on; returns whether it is traced."""
+
+    def leave(self) -> None:
+        """The calling thread runs it no more."""
+
+    def end(self, matching: Matching) -> None:
+        """It is over."""
+
+    def waits(self, matching: Matching) -> None:
+        """Its thread only waits from now on, for another part of the request."""
+
+    def goes_on(self, matching: Matching) -> None:
+        """It waits no longer."""
+
+    def share_step(self, giver: Matching, taker: Matching, frames: Callable[[], list[FrameType]] | None = None) -> None:
+        """Let ``taker`` stop at the next line, if ``giver``, from which the control has come, is to."""
+
+    def say(self, text: str) -> None:
+        """Show the developer a line in the IDE's debug console."""

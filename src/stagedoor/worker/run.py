@@ -7,18 +7,18 @@ import os
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import Protocol
 
 from stagedoor import forking
+from stagedoor.audit import Audit
 from stagedoor.control.burnt import TokenBurnt
 from stagedoor.errors import StagedoorError
 from stagedoor.tracing import Pause, Tracing, installed_release
 from stagedoor.window.window import Window
 
 from .servers import Server
-
-if TYPE_CHECKING:
-    from .backend import Debugger
+from .watch import WindowWatch
 
 #: Seconds between two looks of the window's thread: at the window's end, at clients, at pauses.
 TICK = 0.2
@@ -34,10 +34,31 @@ RETRY_AFTER = 30.0
 START_PATIENCE = 3.0
 
 
+class Runner(Protocol):
+    """The back end, as its runs see it."""
+
+    name: str
+    watch: WindowWatch
+    audit: Audit
+    max_pause: timedelta
+
+    def begin(self, run: Run) -> None:
+        """Start the debugger for ``run.window``."""
+
+    def tick(self, run: Run) -> bool:
+        """Look after things; returns whether to go on."""
+
+    def end(self, run: Run, tracing: Tracing | None) -> None:
+        """Stop everything that :meth:`begin` has started."""
+
+    def leave(self, run: Run) -> None:
+        """Look after what is left when a run is over."""
+
+
 class Run:
     """One window's debugging in this process, and the listener of its :class:`~stagedoor.tracing.Tracing`."""
 
-    def __init__(self, debugger: Debugger, window: Window) -> None:
+    def __init__(self, debugger: Runner, window: Window) -> None:
         self.window = window
         self.tracing: Tracing | None = None
         self.failure: str | None = None
