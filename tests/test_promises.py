@@ -1,21 +1,46 @@
-"""One test for each promise, each with the real debugpy, a real server in its own process and a real client."""
+"""One test for each promise, on both back ends, each with the real debugpy, a real server in its own process and a real
+client.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from conftest import Serve
+from conftest import Serve, ServeGated
+from stagedoor.dap.ide import Ide
+from support import application
 from support.application import stop_line
+from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.waiting import wait_for
 
 SERVERS = ["werkzeug", "waitress", "gunicorn"]
+BACK_ENDS = ["gatekeeper", "listen"]
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture(params=BACK_ENDS)
+def start(request: pytest.FixtureRequest, serve: Serve, serve_gated: ServeGated) -> StartServer:
+    """Starts servers that are debugged by one of the back ends."""
+    return serve_gated if request.param == "gatekeeper" else serve
+
+
+def ready(server: ServerProcess, *stops: str) -> Ide:
+    """Open a window, let a matching request start the debugger, and attach an IDE."""
+    if isinstance(server, GatedServer):
+        return server.ready(*stops)
+    server.open()
+    server.listens()
+    lines = {application.__file__: [stop_line(stop) for stop in stops]}
+    return Ide(("127.0.0.1", server.debug_port), lines)
 
 
 def adapters(server: ServerProcess) -> list[int]:
@@ -32,29 +57,35 @@ def adapters(server: ServerProcess) -> list[int]:
     return found
 
 
+def debuggers(server: ServerProcess) -> list[int]:
+    """The processes that belong to the debugger of this server, beside its own."""
+    return server.gatekeepers() if isinstance(server, GatedServer) else adapters(server)
+
+
 def wait_until_gone(server: ServerProcess, timeout: float = 1.0) -> None:
     wait_for(
-        lambda: not is_listening(server.debug_port) and not adapters(server),
-        "the debug port and debugpy's adapter to be gone",
+        lambda: not is_listening(server.debug_port) and not debuggers(server),
+        "the debug port and the debugger's process to be gone",
         timeout=timeout,
     )
 
 
 @pytest.mark.parametrize("server_name", SERVERS)
-def test_promise_1_only_matching_requests_are_debugged(serve: Serve, tmp_path: Path, server_name: str) -> None:
-    server = serve(server_name)
+def test_promise_1_only_matching_requests_are_debugged(start: StartServer, tmp_path: Path, server_name: str) -> None:
+    server = start(server_name)
     release = tmp_path / "release"
     in_flight = server.start_get(f"/slow?{release}", ALLOWED)
     wait_for(lambda: list(tmp_path.glob("release-begun-*")), "the request to run")
-    client = server.armed("view", "work")
+    ide = ready(server, "view", "work")
     server.get("/late-thread")
 
     paused = server.start_get("/view?mine", ALLOWED)
-    stop = client.stopped()
-    frame = client.stack(stop["threadId"])[0]
+    stop = ide.stopped()
+    frame = stop.frame()
     assert (frame["name"], frame["line"]) == ("view", stop_line("view"))
-    assert client.locals(frame["id"])["query"] == "'mine'"
-    assert not stop.get("allThreadsStopped")
+    assert stop.locals()["query"] == "'mine'"
+    events = [each["body"] for each in stop.session.events if each["event"] == "stopped"]
+    assert [each.get("allThreadsStopped", False) for each in events] == [False]
 
     before = server.report()["beats"]
     slowest = max(server.get(f"/view?{number}", OTHER).seconds for number in range(20))
@@ -68,13 +99,15 @@ def test_promise_1_only_matching_requests_are_debugged(serve: Serve, tmp_path: P
     release.touch()
     assert in_flight.answer().body == "True"
 
-    client.resume(stop["threadId"])
-    assert client.stopped()["threadId"] == stop["threadId"], "the line in work() stops the same request"
-    client.resume(stop["threadId"])
+    stop.resume()
+    second = ide.stopped()
+    assert second.thread_id == stop.thread_id, "the line in work() stops the same request"
+    second.resume()
     assert paused.answer().body == "total 7 for mine"
     # The pooled threads that served matching requests serve others now.
     for number in range(30):
         assert server.get(f"/view?{number}", OTHER).seconds < 1
+    ide.close()
 
 
 def test_promise_1_over_ipv6(serve: Serve) -> None:
@@ -93,13 +126,12 @@ def test_promise_1_over_ipv6_an_address_that_is_not_allowed(serve: Serve) -> Non
     assert not is_listening(server.debug_port)
 
 
-def test_promise_2_the_debug_port_is_gated_and_on_loopback_only(serve: Serve) -> None:
-    server = serve()
+def test_promise_2_the_debug_port_is_gated_and_on_loopback_only(start: StartServer) -> None:
+    server = start("waitress")
     assert not is_listening(server.debug_port)
-    server.open()
-    server.listens()
+    ready(server).close()
     assert is_listening(server.debug_port)
-    pids = wait_for(lambda: adapters(server), "debugpy's adapter to be there")
+    pids = wait_for(lambda: debuggers(server), "the debugger's process to be there")
     listening = listening_sockets([server.process.pid, *pids])
     assert {host for host, port in listening if port != server.port} == {"127.0.0.1"}
 
@@ -127,13 +159,13 @@ def listening_sockets(pids: list[int]) -> set[tuple[str, int]]:
 
 @pytest.mark.parametrize("how", ["close", "expiry"])
 @pytest.mark.parametrize("server_name", SERVERS)
-def test_promise_3_it_ends_by_itself(serve: Serve, server_name: str, how: str) -> None:
-    server = serve(server_name)
+def test_promise_3_it_ends_by_itself(start: StartServer, server_name: str, how: str) -> None:
+    server = start(server_name)
     for _ in range(2):
-        client = server.armed("view")
+        ide = ready(server, "view")
         paused = [server.start_get(f"/view?{number}", ALLOWED) for number in range(3)]
         for _ in paused:
-            client.stopped()
+            ide.stopped()
         # No request arrives from here on: the end comes by itself, and the client keeps its socket open.
         if how == "close":
             server.switch.close()
@@ -141,7 +173,8 @@ def test_promise_3_it_ends_by_itself(serve: Serve, server_name: str, how: str) -
             server.switch.open(timedelta(seconds=1), opened_by="the tests")
         ended = time.monotonic() + (0 if how == "close" else 1)
         assert [each.answer(3).body for each in paused] == [f"total 7 for {number}" for number in range(3)]
-        client.wait_closed(1)
+        for session in [ide.root, *ide.children.values()]:
+            session.wait_closed(1)
         wait_until_gone(server)
         assert time.monotonic() - ended < 1.5, "promised is one second; half of one is for a machine that is busy"
         after = wait_for(
@@ -158,14 +191,14 @@ def test_promise_3_it_ends_by_itself(serve: Serve, server_name: str, how: str) -
         assert after["trace"] == after["threading_trace"] == "None"
         assert after["breakpointhook"]
         assert not after["children"]
-        client.close()
+        ide.close()
 
 
-def test_promise_4_closed_means_absent(serve: Serve) -> None:
-    server = serve()
+def test_promise_4_closed_means_absent(start: StartServer) -> None:
+    server = start("waitress")
     server.get("/view", ALLOWED)
     closed = server.report()
-    bare = serve(STAGEDOOR_TESTS_BARE="1")
+    bare = start("waitress", STAGEDOOR_TESTS_BARE="1")
     bare.get("/view", ALLOWED)
     untouched = bare.report()
     assert not closed["debugpy_loaded"]
@@ -214,9 +247,9 @@ def test_promise_4_closed_means_absent(serve: Serve) -> None:
     ],
 )
 def test_promise_5_it_fails_closed_and_says_why(
-    serve: Serve, environ: dict[str, str], headers: dict[str, str], source: str, words: list[str]
+    start: StartServer, environ: dict[str, str], headers: dict[str, str], source: str, words: list[str]
 ) -> None:
-    server = serve(**environ)
+    server = start("waitress", **environ)
     server.open()
     wait_for(
         lambda: server.get("/hello", source, headers).status == 200 and all(word in server.log for word in words),
@@ -228,9 +261,9 @@ def test_promise_5_it_fails_closed_and_says_why(
     assert not is_listening(server.debug_port)
 
 
-def test_promise_5_a_switch_that_cant_be_read(serve: Serve) -> None:
-    server = serve()
-    server.armed("view")
+def test_promise_5_a_switch_that_cant_be_read(start: StartServer) -> None:
+    server = start("waitress")
+    ide = ready(server, "view")
     path = server.switch.path
     path.write_text("{ half a wind")
     wait_for(lambda: str(path) in server.log, "the log to name the switch")
@@ -238,6 +271,7 @@ def test_promise_5_a_switch_that_cant_be_read(serve: Serve) -> None:
     assert (answer.status, answer.body) == (200, "total 7 for x")
     assert "Stagedoor" not in answer.headers
     wait_until_gone(server)
+    ide.close()
 
 
 @pytest.mark.parametrize(
@@ -259,10 +293,10 @@ def test_promise_5_bad_configuration_is_named_at_construction(
 
 
 @pytest.mark.parametrize("server_name", SERVERS)
-def test_promise_6_the_application_never_notices(serve: Serve, server_name: str) -> None:
-    bare = serve(server_name, STAGEDOOR_TESTS_BARE="1")
-    server = serve(server_name)
-    server.armed()
+def test_promise_6_the_application_never_notices(start: StartServer, server_name: str) -> None:
+    bare = start(server_name, STAGEDOOR_TESTS_BARE="1")
+    server = start(server_name)
+    ide = ready(server)
     for path in ("/view?a", "/hello", "/stream?blocks=5", "/failing"):
         expected = bare.get(path, ALLOWED)
         for source in (ALLOWED, OTHER):
@@ -277,3 +311,4 @@ def test_promise_6_the_application_never_notices(serve: Serve, server_name: str)
             assert headers == expected.headers
     assert server.get("/closed").body == "2"
     assert json.loads(server.get("/report").body)["debugger_loaded"]
+    ide.close()
