@@ -1,4 +1,24 @@
-"""Attach VS Code to a running WSGI application: for requests from allowed addresses only, and only for a while."""
+"""Attach VS Code to a running WSGI application: for requests from allowed addresses only, and only for a while.
+
+What is public stands in ``__all__``. Who talks to whom, while a window is open::
+
+    stagedoor open --> switch (a file) <-- looked at twice a second by each worker and by the gatekeeper
+
+    visitor --HTTP--> StageDoor --> application              middleware: the gate is one early return
+    developer's page --HTTP--> StageDoor --> request --> application
+                                   |            |  enters and leaves, part by part
+                                   |         tracing: pydevd, for the threads that run a matching request
+                                worker: a thread that starts it, watches the window and ends it
+                                   |
+                                   +--control socket (Unix, this user's)--> gatekeeper: one a switch
+                                   +--pydevd's DAP, over the same socket-->     |
+    VS Code --TCP or a tunnel--> the debug port, gated ---------------------->--+
+
+The packages, each of which imports only from those above it (a test holds that): ``application`` what is wrapped,
+``access`` who is let in, ``window`` and ``switches``, ``dap`` the protocol, ``control`` what the processes share, ``settings``,
+``tracing`` pydevd and nothing else of it elsewhere, ``worker`` this process, ``gatekeeper`` the one that owns the port; beside
+them ``request`` and ``middleware``; on top ``cli``, ``integrations`` and ``demo``.
+"""
 
 # ruff: noqa: E402  Before anything that an older Python can't read.
 from .platforms import require_python
