@@ -175,7 +175,9 @@ def test_a_load_is_counted_and_a_failed_request_fails_the_run(serve: Serve) -> N
 
 def test_a_load_goes_on_where_the_server_closes_connections(serve: Serve) -> None:
     server = serve("gunicorn", STAGEDOOR_TESTS_OPTIONS="workers=1 threads=2 keepalive=0")
-    assert Connections(server.port, "/hello", 4).run(0.2).throughput > 20
+    # Each of the four connections that the server closes is made again: more answers come than there were connections.
+    load = Connections(server.port, "/hello", 4).run(2.0)
+    assert load.throughput * 2.0 > 3 * 4
 
 
 def test_the_paused_state_has_the_name_that_its_target_looks_for() -> None:

@@ -53,6 +53,12 @@ def assert_alike(debugged: str, plain: str) -> None:
     assert debugged.count("During handling") == plain.count("During handling")
 
 
+@pytest.fixture(autouse=True)
+def nothing_said_of_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where generators are closed at the limit, Python has no room for that and says so; nor has pytest, to hear of it."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+
+
 @pytest.mark.parametrize("just_my_code", [True, False])
 @pytest.mark.parametrize("way", deep.WAYS)
 def test_a_breakpoint_after_the_limit_hits_and_the_log_is_as_without_a_debugger(
