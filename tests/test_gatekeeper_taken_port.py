@@ -27,6 +27,7 @@ from stagedoor.switches import FileSwitch
 from stagedoor.window.window import Window
 from stagedoor.worker.launcher import say_hello
 from stagedoor.worker.leftovers import sweep
+from support.disks import full_disk
 from support.gatekeepers import GatedServer
 from support.other_user import HIDDEN_THIEF, THIEF, OtherUser, as_root
 from support.scripted import MAX_WINDOW, some_window
@@ -145,6 +146,46 @@ def test_the_note_goes_with_the_window(place: Place) -> None:
     place.switch.close()
     sweep(place.config)
     assert place.notes() == []
+
+
+def test_a_window_is_burnt_on_a_full_disk_as_well(place: Place) -> None:
+    """Whoever can fill the disk, as any user can where it is ``/tmp``, could make room again for the next worker."""
+    window = place.open()
+    Path(place.config.control).parent.mkdir(mode=0o700)
+    with full_disk():
+        BurntWindows(place.config).burn(window, "it was taken")
+    with pytest.raises(TokenBurnt, match=r"debug port .*was not safe.*Close the window and open another"):
+        greet(place.config, window)
+    assert place.switch.read() == window
+    place.switch.close()
+    sweep(place.config)
+    assert place.notes() == []
+
+
+@as_root
+def test_a_thief_who_fills_the_disk_gains_nothing(place: Place) -> None:
+    window = place.open()
+    with OtherUser(THIEF, "127.0.0.1", place.port, 0) as thief:
+        thief.says("listening")
+        with full_disk(), pytest.raises(TokenBurnt, match="another user's process"):
+            greet(place.config, window)
+        thief.tell()
+        thief.says("gone")
+    with pytest.raises(TokenBurnt):
+        greet(place.config, window)
+    assert not is_listening(place.port)
+
+
+def test_where_nothing_can_be_noted_the_window_is_closed(place: Place) -> None:
+    window = place.open()
+    nowhere = place.switch.path / "control"  # Below a file.
+    error = BurntWindows(replace(place.config, control=str(nowhere))).burn(window, "it was taken")
+    assert place.switch.read() is None
+    assert "closed" in str(error)
+    # And no other one.
+    second = place.open()
+    BurntWindows(replace(place.config, control=str(nowhere))).burn(window, "it was taken")
+    assert place.switch.read() == second
 
 
 def test_a_token_that_comes_again_stays_burnt(place: Place) -> None:

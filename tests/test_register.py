@@ -14,6 +14,7 @@ from stagedoor.application.identity import Application
 from stagedoor.control.register import Register, holder, seen_by, tidy
 from stagedoor.errors import SwitchError
 from stagedoor.window.window import Window, format_time, new_window, window_id
+from support.disks import full_disk
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
 
@@ -49,6 +50,17 @@ def test_the_application_that_comes_first_has_the_window(folder: Path) -> None:
         assert said in str(caught.value)
     assert register(folder).enter(window) is None, "after a restart"
     assert register(folder, BLOG).enter(a_window()) == "opened", "the next window is anybody's"
+
+
+def test_a_full_disk_is_told_and_left_as_it_was(folder: Path) -> None:
+    window = a_window()
+    folder.mkdir(mode=0o700)
+    with full_disk():
+        for _ in range(3):
+            with pytest.raises(SwitchError, match=r"can't be told.*See to it that this user can write to"):
+                register(folder).enter(window)
+    assert list(folder.iterdir()) == []
+    assert register(folder).enter(window) == "opened"
 
 
 def test_several_workers_record_each_thing_once(folder: Path) -> None:

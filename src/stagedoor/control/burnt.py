@@ -48,7 +48,9 @@ class BurntWindows:
         except StagedoorError as error:
             raise TokenBurnt(f"Whether another user has this window's token can't be told: {error}") from error
         if found is not None:
-            raise TokenBurnt(found.decode(errors="replace"))
+            raise TokenBurnt(
+                found.decode(errors="replace") or self._sentence("it was taken, and no more could be noted")
+            )
 
     def burn(self, window: Window, why: str) -> TokenBurnt:
         """Remember ``window`` as burnt.
@@ -56,12 +58,9 @@ class BurntWindows:
         :param why: what is wrong with the port, a clause.
         :returns: the error to raise.
         """
-        sentence = (
-            f"The debug port {self._config.bind} is not safe: {why}. Whoever has attached may have given away this"
-            f" window's token, so nothing listens with it any more. {self._remedy}"
-        )
-        with suppress(OSError, StagedoorError):  # Where nothing can be written, no control socket can be made either.
-            self._file(window).write(sentence.encode())
+        sentence = self._sentence(why, "is")
+        if not self._is_noted(window, sentence) and self._is_closed(window):
+            sentence += " It was closed, because that could not be noted for the next worker."
         return TokenBurnt(sentence)
 
     def forget(self) -> None:
@@ -74,6 +73,35 @@ class BurntWindows:
             for path in self._folder.glob(f"{self._prefix}*"):
                 if path.name != kept:
                     path.unlink(missing_ok=True)
+
+    def _is_noted(self, window: Window, sentence: str) -> bool:
+        try:
+            self._file(window).write(sentence.encode())
+            return True
+        except (OSError, StagedoorError):
+            # A full disk has room for a name, which says enough: whoever has filled it can make room for the next worker.
+            try:
+                os.close(os.open(self._folder / self._name(window), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+                return True
+            except OSError:
+                return False
+
+    def _is_closed(self, window: Window) -> bool:
+        """Close the window, if it is the switch's; to remove a file takes no room."""
+        if self._config.switch_path is None:
+            return False
+        try:
+            switch = FileSwitch(self._config.switch_path, max_window=self._config.longest)
+            now = switch.read()
+            return now is not None and now.token == window.token and switch.close()
+        except StagedoorError:
+            return False
+
+    def _sentence(self, why: str, is_or_was: str = "was") -> str:
+        return (
+            f"The debug port {self._config.bind} {is_or_was} not safe: {why}. Whoever has attached may have given away"
+            f" this window's token, so nothing listens with it any more. {self._remedy}"
+        )
 
     @property
     def _remedy(self) -> str:

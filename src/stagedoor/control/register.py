@@ -136,8 +136,8 @@ class Register:
         held = {"key": self._application.key, "name": self._application.name, "until": window.expires_at.isoformat()}
         # It gets its name when it is whole: nobody reads half of it, and of several that come at once one is the first.
         new = self._mark(window, _NEW, secrets.token_hex(8))
-        new.write_text(json.dumps(held))
         try:
+            new.write_text(json.dumps(held))
             os.link(new, place)
         except FileExistsError:
             return _read(place), False
