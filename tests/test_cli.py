@@ -229,6 +229,17 @@ class TestClose:
         assert result.returncode == 1
         assert says(result, f"{other.path}, of {user_name()}")
 
+    def test_does_not_name_what_somebody_has_put_into_others_places(
+        self, stagedoor: Stagedoor, tmp_path: Path, switch: FileSwitch
+    ) -> None:
+        for number in (f"0{os.geteuid()}", "4294967294", "x"):
+            bait = tmp_path / f"stagedoor-{number}" / "window.json"
+            bait.parent.mkdir(mode=0o700)
+            bait.touch()
+        result = stagedoor("close", TMPDIR=str(tmp_path))
+        assert result.returncode == 1
+        assert str(tmp_path / "stagedoor-") not in result.stdout
+
     def test_works_whatever_else_is_wrong(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
         stagedoor("open", "--for", "30m")
         wrong = {"STAGEDOOR_ALLOW": "everybody", "STAGEDOOR_BIND": "here", "STAGEDOOR_MAX_WINDOW": "1s"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -478,6 +479,47 @@ class TestAsAnotherUser:
         with as_user(NOBODY), pytest.raises(SwitchError, match=r"belongs to .*uid 0\b.* runs as") as refused:
             switch.read()
         assert f"sudo -u USER STAGEDOOR_SWITCH={path} stagedoor open" in refused.value.remedy
+
+    def test_whoever_has_this_users_default_place_is_not_taken_for_the_applications_user(self, path: Path) -> None:
+        squatted = path.parent.parent / f"stagedoor-{NOBODY - 1}"
+        squatted.mkdir(mode=0o755)
+        os.chown(squatted, NOBODY, NOBODY)
+        with as_user(NOBODY - 1):
+            switch = FileSwitch(squatted / "window.json", max_window=MAX_WINDOW)
+            with pytest.raises(SwitchError, match=rf"in a directory that belongs to .*uid {NOBODY}\b") as refused:
+                switch.read()
+        assert "sudo" not in refused.value.for_a_command
+        assert "Set STAGEDOOR_SWITCH to a file in a directory" in refused.value.for_a_command
+
+    @pytest.mark.parametrize("name", ["my shop", "it's", "$HOME"])
+    def test_the_command_that_is_recommended_can_be_pasted(self, path: Path, name: str) -> None:
+        own = path.parent / name
+        own.mkdir(mode=0o700)
+        os.chown(own, NOBODY, NOBODY)
+        with pytest.raises(SwitchError) as refused:
+            FileSwitch(own / "window.json", max_window=MAX_WINDOW).read()
+        command = refused.value.for_a_command.partition("application's user: ")[2]
+        assert shlex.split(command)[:4] == ["sudo", "-u", "nobody", f"STAGEDOOR_SWITCH={own / 'window.json'}"]
+
+    @pytest.mark.parametrize(
+        ("called", "expected"),
+        [
+            ("my shop/stagedoor", "'{here}/my shop/stagedoor' ..."),
+            ("stagedoor/__main__.py", f"{sys.executable} -m stagedoor ..."),
+            ("bin/gunicorn", "stagedoor ..."),
+        ],
+    )
+    def test_it_is_the_command_that_was_called(
+        self, path: Path, called: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """sudo does not look into a virtual environment."""
+        here = path.parent.parent
+        (here / called).parent.mkdir()
+        (here / called).touch()
+        monkeypatch.setattr(sys, "argv", [str(here / called)])
+        with pytest.raises(SwitchError) as refused:
+            FileSwitch(path, max_window=MAX_WINDOW).read()
+        assert refused.value.for_a_command.endswith(f"{path} {expected.format(here=here)}")
 
     def test_a_directory_of_root_is_believed_but_can_not_be_written(self, switch: FileSwitch, path: Path) -> None:
         write(path, GOOD)

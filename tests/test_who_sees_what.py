@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -259,7 +260,8 @@ def test_two_applications_of_one_user(scene: Scene) -> None:
 def test_whoever_opens_with_another_users_switch_is_told_to_be_that_user(scene: Scene, who: int) -> None:
     result = scene.stagedoor(Where(who, GIVEN), "open", "--for", "5m")
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"sudo -u '#{ALICE}' STAGEDOOR_SWITCH={scene.places['given']}/window.json stagedoor" in result.stderr
+    pasted = f"sudo -u '#{ALICE}' STAGEDOOR_SWITCH={scene.places['given']}/window.json {sys.executable} -m stagedoor"
+    assert pasted in result.stderr
     assert os.listdir(scene.places["given"]) == []
 
 

@@ -13,6 +13,7 @@ The file, at most 64 KiB of UTF-8, holds one object with exactly these keys::
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -38,7 +39,7 @@ from stagedoor.window.window import (
 )
 
 from .base import Switch
-from .private_file import PrivateFile, user_name
+from .private_file import PrivateFile, own_directory, user_name
 
 _SIZE_LIMIT = 64 * 1024
 _VERSION = 1
@@ -107,7 +108,9 @@ class FileSwitch(Switch):
         except OSError as error:
             raise WindowRefused(
                 f"The window can't be opened: {self.path} can't be written: {error.strerror}.",
-                "Set STAGEDOOR_SWITCH, here and for the application, to a file that its user can write.",
+                "Make room there."
+                if error.errno in (errno.ENOSPC, errno.EDQUOT)
+                else "Set STAGEDOOR_SWITCH, here and for the application, to a file that its user can write.",
             ) from error
         return window
 
@@ -128,7 +131,7 @@ class FileSwitch(Switch):
         except OSError as error:
             raise WindowRefused(
                 f"The window can't be closed: {self.path} can't be removed: {error.strerror}.",
-                "Remove it by hand.",
+                "It ends at its time all the same. Where that is too late, stop the application.",
             ) from error
         return was_open
 
@@ -145,10 +148,7 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     if os.path.isabs(runtime):
         return Path(runtime, "stagedoor", "window.json")
     temporary = environ.get("TMPDIR") or environ.get("TEMP") or environ.get("TMP") or "/tmp"
-    own = "stagedoor"
-    if sys.platform != "win32":  # there the temporary directory is the user's own already
-        own = f"stagedoor-{os.geteuid()}"
-    return Path(os.path.abspath(temporary), own, "window.json")
+    return Path(os.path.abspath(temporary), own_directory(), "window.json")
 
 
 def windows_elsewhere(but: Path) -> list[tuple[Path, str]]:
@@ -164,7 +164,9 @@ def windows_elsewhere(but: Path) -> list[tuple[Path, str]]:
             path = Path(folder, "window.json")
             with suppress(OSError):
                 status = path.lstat()
-                if path != but and stat.S_ISREG(status.st_mode):
+                # In a place that bears another's number anybody could have put it, and as many as would hide the true one.
+                is_in_its_place = str(status.st_uid) in (path.parent.parent.name, path.parent.name.partition("-")[2])
+                if path != but and is_in_its_place and stat.S_ISREG(status.st_mode):
                     found.append((path, user_name(status.st_uid)))
     return found
 

@@ -10,6 +10,7 @@ import functools
 import getpass
 import os
 import secrets
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -169,9 +170,17 @@ class PrivateFile:
         """What to do where a command has met a switch of another user's than its own."""
         if sys.platform == "win32" or owner in (os.geteuid(), 0):
             return ""
+        if self.path.parent.name == own_directory():
+            return ""  # It bears this user's number: whoever has it was there first, and is no application's user.
         name = user_name(owner).partition(" ")[0]
-        name = f"'#{owner}'" if name == "uid" else name
-        return f"Run the command as the application's user: sudo -u {name} STAGEDOOR_SWITCH={self.path} stagedoor ..."
+        return (
+            f"Run the command as the application's user: {self._with_sudo(str(owner) if name == 'uid' else name)} ..."
+        )
+
+    def _with_sudo(self, user: str) -> str:
+        """The command on this switch as another user, as it can be pasted."""
+        user = f"'#{user}'" if user.isdecimal() else user
+        return f"sudo -u {user} STAGEDOOR_SWITCH={shlex.quote(str(self.path))} {_command()}"
 
     def _check_directory(self, status: os.stat_result) -> None:
         if sys.platform == "win32":
@@ -198,7 +207,7 @@ class PrivateFile:
                 self.called,
                 f"belongs to {user_name(status.st_uid)}, while this process runs as {user_name()}",
                 "Remove it, and open the window as the user that the application runs as: "
-                f"sudo -u USER STAGEDOOR_SWITCH={self.path} stagedoor open --for 30m.",
+                f"{self._with_sudo('USER')} open --for 30m.",
                 as_owner=self._as(status.st_uid),
             )
         if sys.platform != "win32" and status.st_mode & 0o077:
@@ -215,6 +224,21 @@ class PrivateFile:
                 f"has {status.st_nlink} links, so that it has another name somewhere",
                 "Close the window and open a new one.",
             )
+
+
+def own_directory() -> str:
+    """The name of this user's directory where all users share the one that it is in."""
+    return "stagedoor" if sys.platform == "win32" else f"stagedoor-{os.geteuid()}"
+
+
+def _command() -> str:
+    """The command ``stagedoor`` as it was called here: a virtual environment's is not where sudo looks for commands."""
+    called = sys.argv[0] if sys.argv else ""
+    if os.path.basename(called) == "stagedoor" and os.path.isfile(called):
+        return shlex.quote(os.path.abspath(called))
+    if called.endswith(os.path.join("stagedoor", "__main__.py")):
+        return f"{shlex.quote(sys.executable)} -m stagedoor"
+    return "stagedoor"
 
 
 def user_name(uid: int | None = None) -> str:
