@@ -355,6 +355,12 @@ def test_open_refuses_a_unix_socket_where_others_could_be_first(place: Place, tm
     assert place.switch.read() is None
 
 
+def test_open_says_that_the_directory_of_a_unix_socket_is_missing(place: Place, tmp_path: Path) -> None:
+    opened = stagedoor(place, "open", "--for", "10m", bind=f"unix:{tmp_path}/shop/debug")
+    assert opened.returncode == 0
+    assert f"There is no directory {tmp_path}/shop: make it" in " ".join(opened.stdout.split())
+
+
 def test_open_does_not_move_the_end_of_a_window_whose_token_is_burnt(place: Place) -> None:
     window = place.open()
     note = BurntWindows(replace(place.config, control=str(control_of(place))))

@@ -303,6 +303,24 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(gatekeeper: RunningGateke
     assert "choose another one with bind" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("bind", "remedy"),
+    [
+        ("unix:{here}/shop/debug.sock", "Make the directory {here}/shop, for this user alone."),
+        ("unix:{here}/file", "End the process that has it, or choose another one"),
+        ("203.0.113.7:5678", "Choose an address that this machine has"),
+    ],
+)
+def test_one_that_can_not_be_opened_is_told_with_a_remedy_of_its_own(
+    gatekeeper: RunningGatekeeper, tmp_path: Path, bind: str, remedy: str
+) -> None:
+    (tmp_path / "file").touch()
+    config = replace(gatekeeper.config, control=f"{gatekeeper.config.control}-2", bind=bind.format(here=tmp_path))
+    with pytest.raises(DebuggerError, match="The debug port .* can't be opened") as caught:
+        Gatekeeper(config).listen()
+    assert remedy.format(here=tmp_path) in caught.value.remedy
+
+
 def test_a_control_socket_that_is_served_is_left_alone_and_so_is_the_port(gatekeeper: RunningGatekeeper) -> None:
     bind = f"127.0.0.1:{free_port()}"
     with pytest.raises(DebuggerError, match="The control socket can't be opened: Another process listens"):

@@ -133,6 +133,14 @@ def test_one_below_such_a_directory_is_not_for_it_could_be_replaced(tmp_path: Pa
     assert not_private(inner) is None
 
 
+def test_one_that_anybody_could_make_is_not(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    for missing in (tmp_path / "shop", tmp_path / "shop" / "run"):
+        assert f"other users can write to {tmp_path}" in str(not_private(missing))
+    (tmp_path / "shop").mkdir(mode=0o700)
+    assert not_private(tmp_path / "shop" / "run") is None
+
+
 def test_one_behind_a_link_that_others_could_change_is_not(tmp_path: Path) -> None:
     private, public = tmp_path / "private", tmp_path / "public"
     private.mkdir(mode=0o700)

@@ -34,6 +34,9 @@ def check_port(settings: Settings) -> str | None:
     if bind.path:
         if (why := not_private(Path(bind.path).parent)) is not None:
             raise WindowRefused(f"No window was opened: {why}, and could put another socket at {bind}.", _REMEDY)
+        folder = Path(bind.path).parent
+        if not folder.exists():
+            return f"There is no directory {folder}: make it for the application's user, else the debug port can't be opened."
         return None
     found = holders(bind.host, bind.port)
     if found is None:

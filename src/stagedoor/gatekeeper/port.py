@@ -58,7 +58,12 @@ def _unix(path: Path) -> Listener:
 
 
 def _refused(bind: Bind, error: OSError) -> DebuggerError:
-    return DebuggerError(
-        f"The debug port {bind} can't be opened: {error.strerror}.",
-        "If another process has it, choose another one with bind (STAGEDOOR_BIND).",
-    )
+    if error.errno in (errno.EADDRINUSE, errno.EEXIST):
+        remedy = "End the process that has it, or choose another one with bind (STAGEDOOR_BIND)."
+    elif error.errno == errno.ENOENT:
+        remedy = f"Make the directory {Path(bind.path).parent}, for this user alone."
+    elif error.errno == errno.EADDRNOTAVAIL:
+        remedy = "Choose an address that this machine has, with bind (STAGEDOOR_BIND)."
+    else:
+        remedy = "Choose another one with bind (STAGEDOOR_BIND)."
+    return DebuggerError(f"The debug port {bind} can't be opened: {error.strerror}.", remedy)

@@ -94,7 +94,7 @@ def told(others: Iterable[tuple[int, str]]) -> str:
 
 def not_private(directory: Path) -> str | None:
     """Why somebody else than this user or root could put something of theirs at a path in ``directory``; a clause, or
-    ``None`` if nobody can. A directory that does not exist yet is judged by those above it.
+    ``None`` if nobody can. A directory that does not exist yet is judged by the one in which it would be made.
 
     :param directory: an absolute path. Symbolic links in it are followed one by one: each could be replaced by whoever
         can write to the directory that it is in.
@@ -120,7 +120,8 @@ def not_private(directory: Path) -> str | None:
         if not stat.S_ISDIR(found.st_mode):
             return f"{here} is no directory"
         # Of a directory with the sticky bit (as /tmp) others can't remove what is in it, but they can be the first.
-        if found.st_mode & 0o022 and (not parts or not found.st_mode & stat.S_ISVTX):
+        is_first = not parts or not os.path.lexists(here / parts[0])
+        if found.st_mode & 0o022 and (is_first or not found.st_mode & stat.S_ISVTX):
             return f"other users can write to {here} (mode {stat.S_IMODE(found.st_mode):04o})"
         if not parts:
             return None
