@@ -64,6 +64,51 @@ def test_status_shows_who_is_attached_what_is_paused_and_where(server: GatedServ
     assert json.loads(command(server, "status", "--json").stdout)["gatekeeper"] is None
 
 
+def test_the_debug_port_is_the_one_that_the_application_has(server: GatedServer) -> None:
+    """It may be a keyword of the application's, which no command can see."""
+    server.open()
+    server.joined()
+    for arguments in (["status"], ["status", "--json"]):
+        shown = command(server, *arguments, "--bind", "127.0.0.1:5999")
+        assert f"127.0.0.1:{server.debug_port}" in shown.stdout
+        assert "5999" not in shown.stdout
+    assert command(server, "close").returncode == 0
+    server.wait_until_gone()
+
+
+def test_a_gatekeeper_that_is_stopped_is_named_and_the_remedy_helps(server: GatedServer) -> None:
+    server.open()
+    server.joined()
+    [gatekeeper] = server.gatekeepers()
+    os.kill(gatekeeper, signal.SIGSTOP)
+    try:
+        shown = " ".join(command(server, "status").stdout.split())
+        assert f"process {gatekeeper}, which does not answer: it is stopped, or" in shown
+        assert "not running" not in shown
+        document = json.loads(command(server, "status", "--json").stdout)
+        assert document["gatekeeper"] is None
+        assert f"kill -9 {gatekeeper}" in document["problem"]
+        # A worker of the next window finds its port and its place taken.
+        assert command(server, "close").returncode == 0
+        wait_for(
+            lambda: not server.debugger_threads(), "the window's thread to have looked for what is left", timeout=8
+        )
+        server.open()
+
+        def says_so() -> bool:
+            answer = server.get("/hello", ALLOWED).headers.get("Stagedoor", "")
+            return f"its process ({gatekeeper}) does not answer" in answer and f"kill -9 {gatekeeper}" in answer
+
+        wait_for(says_so, "a request that says which process does not answer", timeout=20)
+    finally:
+        os.kill(gatekeeper, signal.SIGKILL)
+    assert command(server, "close").returncode == 0
+    server.open()
+    server.joined()
+    assert command(server, "close").returncode == 0
+    server.wait_until_gone()
+
+
 def test_watch_ends_with_the_window(server: GatedServer) -> None:
     server.open()
     watching = subprocess.Popen(

@@ -25,13 +25,13 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
     ``opened_by``            a text for people, such as ``alice@staging``
     ``token``                the window's token; null if every process makes up its own
     ``switch``               as ``--switch`` takes it, or ``environment``
-    ``bind``                 ``address:port``
+    ``bind``                 ``address:port``: the gatekeeper's, where ``status`` finds one, else this command's setting
     ``allow``                a list of texts; empty if only the application knows
     ``user``                 whose switch this is: the command's own user, for people
     ``workers_seen``         how many of the application's workers have seen the window, those that have ended since
                              included; null where that is not kept
     ``application``          which application has the window, for people; null before one has met it
-    ``problem``              a sentence if the switch can't be trusted, else null
+    ``problem``              a sentence if the switch can't be trusted or the gatekeeper does not answer, else null
     ======================== ===========================================================================
 
     What describes the window is null while none is open.
@@ -54,8 +54,11 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
     }
 
 
-def print_window(settings: Settings, window: Window | None) -> None:
-    """Print the window, its switch, its debug port and who is allowed, one a line."""
+def print_window(settings: Settings, window: Window | None, bind: str | None = None) -> None:
+    """Print the window, its switch, its debug port and who is allowed, one a line.
+
+    :param bind: the debug port as the gatekeeper knows it; by default the command's own setting.
+    """
     switch = settings.switch
     if window is not None:
         left = format_duration(_left(settings, window))
@@ -69,7 +72,7 @@ def print_window(settings: Settings, window: Window | None) -> None:
     print_row("switch", _spelled(switch).removeprefix("file:"))
     if isinstance(switch, FileSwitch):
         print_row("", f"for an application that runs as {user_name()}, with this switch")
-    print_row("debug port", str(settings.bind))
+    print_row("debug port", bind or str(settings.bind))
     print_row("allowed", str(settings.allow) if settings.allow else "the application knows; STAGEDOOR_ALLOW is not set")
 
 
@@ -101,7 +104,8 @@ def _seen(workers: int) -> str:
         return f"{workers} worker{'s' if workers > 1 else ''}"
     return (
         "no worker: none has served a request since. If one has, the application reads another switch: compare the user,"
-        " STAGEDOOR_SWITCH, XDG_RUNTIME_DIR, and whether its /tmp is a private one"
+        " STAGEDOOR_SWITCH, XDG_RUNTIME_DIR, and whether its /tmp is a private one; or it does not believe this window,"
+        " and its log says why"
     )
 
 

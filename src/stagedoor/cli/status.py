@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor.console import print_paragraph, print_row
-from stagedoor.control.protocol import ControlConnection, ControlError
+from stagedoor.control.protocol import ControlConnection, ControlError, silent
 from stagedoor.errors import SwitchError
 from stagedoor.platforms import missing_for_gatekeeper
 from stagedoor.settings.settings import Settings
@@ -26,7 +26,7 @@ _CLEAR_SCREEN = "\033[H\033[2J"
 
 
 def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
-    """What the gatekeeper of this switch and this debug port tells; ``None`` if none runs for this user.
+    """What the gatekeeper of this switch and this debug port tells; ``None`` if none runs for this user, or none answers.
 
     ================ ==========================================================================================
     ``pid``          its process
@@ -39,36 +39,50 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
     ``refused``      the last refused peers: ``address``, ``reason``, ``at``
     ================ ==========================================================================================
     """
+    return _ask(settings)[0]
+
+
+def _ask(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
+    """What the gatekeeper tells; and of one that does not answer what to do about it, a sentence."""
     if missing_for_gatekeeper():
-        return None
-    with suppress(OSError, EOFError, TimeoutError, ControlError):
+        return None, None
+    with suppress(OSError, EOFError, ControlError):
         connection = ControlConnection(Path(settings.gatekeeper_config().control))
         try:
             answer = connection.ask({"status": {}}, _ANSWER_PATIENCE)
+        except TimeoutError:
+            return None, f"process {connection.peer}, which does not answer: {silent(connection.peer)}"
         finally:
             connection.close()
         if isinstance(answer.get("status"), dict):
-            return dict(answer["status"])
-    return None
+            return dict(answer["status"]), None
+    return None, None
 
 
 def status_document(settings: Settings, window: Window | None, problem: str | None = None) -> dict[str, Any]:
     """What ``status --json`` prints: :func:`~stagedoor.cli.report.window_document`, and as ``gatekeeper`` what
     :func:`gatekeeper_status` tells.
     """
-    return window_document(settings, window, problem) | {"gatekeeper": gatekeeper_status(settings)}
+    status, silence = _ask(settings)
+    if silence is not None and problem is None:
+        problem = f"The gatekeeper is {silence}."
+    # The application may have a bind=... of its own, and its gatekeeper knows.
+    bind = {"bind": status["bind"]} if status is not None else {}
+    return window_document(settings, window, problem) | bind | {"gatekeeper": status}
 
 
 def print_status(settings: Settings, window: Window | None) -> None:
     """Print the picture for a person, within 80 columns."""
-    status = gatekeeper_status(settings)
+    status, silence = _ask(settings)
     print("No window is open.\n" if window is None else "A window is open.\n")
-    print_window(settings, window)
+    print_window(settings, window, status["bind"] if status is not None else None)
     if window is None and (hint := where_else(settings.switch)):
         print()
         print_paragraph(hint)
     if status is None:
-        if window is not None:
+        if silence is not None:
+            print_row("gatekeeper", silence)
+        elif window is not None:
             print_row("gatekeeper", "not running: the next matching request starts it")
         return
     client = status["client"]

@@ -185,6 +185,15 @@ def peer_credentials(connection: socket.socket) -> tuple[int, int] | None:
     return pid, uid
 
 
+def silent(pid: int) -> str:
+    """What to do about a gatekeeper that does not answer, a clause.
+
+    :param pid: its process, 0 if nobody knows.
+    """
+    look = "it is stopped, or the machine does too much else"
+    return f"{look}. If it stays so, end it (kill -9 {pid}): another one is started then" if pid else look
+
+
 class ControlConnection:
     """The end of a worker or of a command: blocking, for one thread at a time.
 
@@ -197,6 +206,8 @@ class ControlConnection:
     def __init__(self, path: Path, timeout: float = 1.0) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._buffer = b""
+        #: The gatekeeper's process id, from the kernel; 0 where it does not tell.
+        self.peer = 0
         #: What the welcome said of the client.
         self.received = "off"
         try:
@@ -206,6 +217,7 @@ class ControlConnection:
             credentials = peer_credentials(self._socket)
             if credentials is not None and credentials[1] not in (os.geteuid(), 0):
                 raise ControlError(f"The process behind {path} belongs to another user, so nothing is said to it.")
+            self.peer = credentials[0] if credentials is not None else 0
         except BaseException:
             self._socket.close()
             raise

@@ -65,6 +65,8 @@ class Listener:
     async def accept(self, serve: Callable[[socket.socket, Any], None]) -> None:
         """Hand every new connection and its peer's address to ``serve``, until cancelled."""
         loop = asyncio.get_running_loop()
+        # Once more: the kernel names the process that did so last to whoever connects, and the first one has ended.
+        self._socket.listen(_BACKLOG)
         while True:
             try:
                 connection, peer = await loop.sock_accept(self._socket)

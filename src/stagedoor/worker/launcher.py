@@ -41,11 +41,14 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
     path = Path(config.control)
     protocol.private_directory(path.parent)
     deadline = time.monotonic() + START_PATIENCE
-    why, remedy = "it does not answer", "Close the window and open it again."
+    why, remedy = "it ends each connection at once", "Close the window and open it again."
     while time.monotonic() < deadline:
         try:
             answer, connection = _ask(path, config, window)
-        except (EOFError, TimeoutError):
+        except _Silent as error:
+            why, remedy = f"its process ({error.pid}) does not answer", f"{protocol.silent(error.pid).capitalize()}."
+            continue
+        except EOFError:
             time.sleep(0.02)  # It is just ending.
             continue
         except OSError:
@@ -65,6 +68,16 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
     raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", remedy)
 
 
+class _Silent(Exception):
+    """There is a gatekeeper, and it does not answer.
+
+    :param pid: its process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
 def _ask(
     path: Path, config: GatekeeperConfig, window: Window
 ) -> tuple[protocol.ControlMessage, ControlConnection | None]:
@@ -73,6 +86,9 @@ def _ask(
     try:
         hello = {"digest": config.digest, "window": config.window_id(window), "pid": os.getpid()}
         answer = connection.ask({"hello": hello}, timeout=2)
+    except TimeoutError as error:
+        connection.close()
+        raise _Silent(connection.peer) from error
     except BaseException:
         connection.close()
         raise
