@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -480,6 +481,25 @@ def test_a_request_that_no_proxy_fix_has_handled_is_refused_and_the_header_named
         assert not matches(door, source, {"X-Forwarded-For": ALLOWED})
     refusals = [record.getMessage() for record in caplog.records if "X-Forwarded-For" in record.getMessage()]
     assert len([each for each in refusals if " = ProxyFix(" in each]) == 1
+    door.close()
+
+
+def test_what_to_do_about_a_proxy_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes milliseconds in a large application, and a proxy that is on the allowlist sends every visitor's request."""
+    looks = []
+
+    class Module:
+        @property
+        def __dict__(self) -> dict[str, object]:  # type: ignore[override]
+            looks.append(1)
+            return {}
+
+    door = StageDoor(plain, allow=ALLOWED, switch="memory", debugger="listen", bind="127.0.0.1:1")
+    door.open(timedelta(minutes=5))
+    monkeypatch.setitem(sys.modules, "large", Module())  # type: ignore[arg-type]
+    for _ in range(3):
+        assert not matches(door, ALLOWED, {"X-Forwarded-For": "203.0.113.9"})
+    assert len(looks) == 1
     door.close()
 
 

@@ -114,6 +114,7 @@ class StageDoor:
         self._is_allowed = self._allow.is_allowed
         self._is_quiet = self._audit.strangers.is_quiet
         self._matched: set[tuple[str, str]] = set()
+        self._remedy: str | None = None
         for sentence in self.settings.doubts():
             self._audit.record("trouble", sentence, level=logging.WARNING)
 
@@ -192,7 +193,10 @@ class StageDoor:
         return None
 
     def _proxy_fix_remedy(self) -> str:
-        return proxy_fix_remedy_for(self._app, self)
+        # Once: it looks through every module for a name, and where a proxy is on the allowlist all requests come here.
+        if self._remedy is None:
+            self._remedy = proxy_fix_remedy_for(self._app, self)
+        return self._remedy
 
     def _record_match(self, window: Window, address: str, environ: WSGIEnvironment) -> None:
         if (window.token, address) not in self._matched:
