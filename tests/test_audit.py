@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +165,42 @@ def test_threads_write_no_more_than_one_record_each_too_many(monkeypatch: pytest
     for thread in threads:
         thread.join(10)
     assert BURST <= len(allowed) <= BURST + len(threads)
+
+
+# -- What is written of it ---------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+
+
+def recorded() -> set[str]:
+    """The events that the code records: those that it names where it does so, and those that the watch chooses from."""
+    found = set()
+    for path in (ROOT / "src" / "stagedoor").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "record"
+            if named and node.args and isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value))
+    chosen = {"opened", "extended", "closed", "expired"}
+    watch = {
+        node.value
+        for node in ast.walk(ast.parse((ROOT / "src/stagedoor/watch.py").read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    assert chosen <= watch
+    return found | chosen
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"`+([a-z]+)`+", text))
+
+
+def test_the_modules_list_of_events_is_what_is_recorded() -> None:
+    listed = str(module.__doc__).partition("is one of")[2].partition(";")[0]
+    assert words(listed) == recorded()
+
+
+def test_the_readmes_list_of_events_is_what_is_recorded() -> None:
+    section = (ROOT / "README.md").read_text().partition("## What is logged")[2].partition("## ")[0]
+    listed = section.partition("in `extra`:")[2].partition(". What happens")[0]
+    assert words(listed) == recorded()
