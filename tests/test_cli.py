@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,10 @@ class TestClose:
         ended.wait()
         for kind in ("application", f"seen.{ended.pid}"):
             (folder / f"{window_id(window)}.{kind}").touch()
+        # And its gatekeeper with it, as a supervisor kills all processes of a service.
+        with closing(socket.socket(socket.AF_UNIX)) as control:
+            control.bind(str(folder / "control"))
+        (folder / "control.lock").touch(0o600)
         assert stagedoor("close").returncode == 0
         assert not folder.exists()
 
@@ -357,6 +362,9 @@ def test_check_is_not_to_be_misunderstood(stagedoor: Stagedoor) -> None:
     assert "allow=... of its own" in " ".join(result.stdout.split())
     with_token = stagedoor("check", "::1", STAGEDOOR_ALLOW="::1", STAGEDOOR_REQUIRE_TOKEN="1")
     assert with_token.returncode == 0
+    warning, blank, *_ = with_token.stdout.split("that developers come from.")[1].split("\n")
+    assert (warning, blank) == ("", "")
+    assert "\\n" not in with_token.stdout
     assert "must carry the window's token" in " ".join(with_token.stdout.split())
 
 

@@ -164,6 +164,9 @@ def test_a_gatekeeper_in_the_foreground_serves_window_after_window(tmp_path: Pat
     try:
         assert foreground.stderr is not None
         assert "Waiting for a window" in foreground.stderr.readline()
+        second = subprocess.run(foreground.args, env=environ, capture_output=True, text=True, timeout=10)
+        assert second.returncode == 1
+        assert f"Another gatekeeper is there for {server.switch.name}" in second.stderr
         for _ in range(2):
             server.open()
             wait_for(lambda: is_listening(server.debug_port), "the debug port to be open before any request")
@@ -180,6 +183,8 @@ def test_a_gatekeeper_in_the_foreground_serves_window_after_window(tmp_path: Pat
             wait_for(lambda: not server.debugger_threads(), "the workers' debuggers to be gone")
         foreground.send_signal(signal.SIGTERM)
         assert foreground.wait(10) == 0
+        # The switch's directory: the window is closed, and all that was in it is gone.
+        assert [path.name for path in server.switch.path.parent.iterdir()] == []
     finally:
         foreground.kill()
         foreground.wait()

@@ -2,9 +2,8 @@
 
 A record's ``event`` is one of ``opened``, ``extended``, ``closed``, ``expired``, ``untrusted``, ``matched``,
 ``refused``, ``listening``, ``ended``, ``attached``, ``detached``, ``paused``, ``resumed``, ``trouble``, ``proved``,
-``failed``; its
-other fields are attributes of the record too (``extra``), so that a JSON formatter writes them. No record holds a
-token.
+``failed``; its other fields are attributes of the record too (``extra``), so that a JSON formatter writes them. No
+record holds a token.
 """
 
 from __future__ import annotations

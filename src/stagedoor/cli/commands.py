@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from importlib import metadata
 from typing import Any, NoReturn
@@ -28,7 +29,7 @@ from stagedoor.settings.settings import Settings
 from stagedoor.switches import FileSwitch, MemorySwitch, Switch, switch_from, user_name
 from stagedoor.window.window import format_time, new_window, parse_duration
 
-from .port_check import check_port
+from .port_check import check_port, sweep_beside
 from .report import print_window, user, where_else, window_document
 from .status import print_status, status_document, watch_status
 
@@ -118,6 +119,8 @@ def _close(arguments: _Arguments) -> int:
     was_open = switch.close()
     if isinstance(switch, FileSwitch):
         tidy(folder_beside(switch.path))
+        with suppress(StagedoorError):  # As above.
+            sweep_beside(Settings.read(switch=arguments.switch))
     if was_open:
         print_paragraph(f"The window is closed: that of {switch.name}, for applications that run as {user_name()}.")
         return 0
@@ -181,7 +184,8 @@ def _check(arguments: _Arguments) -> int:
         return 1
     refused = refusal(address, settings.allow, token="", presented=None, require_token=False)
     for doubt in openness(settings.allow):
-        print_paragraph(f"Warning: {doubt}\n")
+        print_paragraph(f"Warning: {doubt}")
+        print()
     if refused is not None:
         print_paragraph(f"Refused: {refused.sentence}.")
         return 1

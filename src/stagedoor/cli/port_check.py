@@ -15,6 +15,17 @@ _REMEDY = (
 )
 
 
+def sweep_beside(settings: Settings) -> None:
+    """Remove what a gatekeeper has left that was killed.
+
+    :raises ConfigurationError: if it can't have been anywhere.
+    """
+    if settings.debugger == "gatekeeper":
+        from stagedoor.worker.leftovers import sweep  # Here, because it needs what not every platform has.
+
+        sweep(settings.gatekeeper_config())
+
+
 def check_port(settings: Settings) -> str | None:
     """Look at the debug port, and clean up after a gatekeeper that was killed.
 
@@ -22,14 +33,11 @@ def check_port(settings: Settings) -> str | None:
     :raises WindowRefused: if another user's process has the port, or could have it.
     :raises TokenBurnt: if a window is open whose token somebody else may have.
     """
+    sweep_beside(settings)
     if settings.debugger == "gatekeeper":
-        from stagedoor.worker.leftovers import sweep  # Here, because it needs what not every platform has.
-
-        config = settings.gatekeeper_config()
-        sweep(config)
         window = settings.switch.read()
         if window is not None:
-            BurntWindows(config).check(window)
+            BurntWindows(settings.gatekeeper_config()).check(window)
     bind = settings.bind
     if bind.path:
         if (why := not_private(Path(bind.path).parent)) is not None:

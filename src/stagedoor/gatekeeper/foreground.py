@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -18,7 +19,7 @@ from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.control.config import dump_window
 from stagedoor.errors import StagedoorError
 from stagedoor.settings.settings import Settings
-from stagedoor.worker.launcher import start_lock
+from stagedoor.worker.launcher import lock_path, start_lock
 
 from .__main__ import ENDING, serve
 from .expiry import TICK
@@ -50,7 +51,9 @@ def run_in_foreground(settings: Settings) -> int:
 
     with start_lock(path) as is_ours:
         if not is_ours:
-            _logger.error("Another gatekeeper is being started for %s.", settings.bind)
+            _logger.error(
+                "Another gatekeeper is there for %s, or is just being started: a switch has one.", settings.switch.name
+            )
             return 1
         handle_signals()
         _logger.info("Waiting for a window of %s.", settings.switch.name)
@@ -83,4 +86,9 @@ def run_in_foreground(settings: Settings) -> int:
             why = serve(gatekeeper, told_to_end.set, told_to_end.is_set)
             _logger.info("%s", why)
             handle_signals()
+        # Last of all: from here on another process may have the lock.
+        with suppress(OSError):
+            lock_path(path).unlink()
+            if config.switch_path is not None:
+                path.parent.rmdir()  # It is the switch's own. Not while something else of the window's is in it.
     return 0
