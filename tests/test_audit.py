@@ -147,7 +147,7 @@ def test_what_is_remembered_is_bounded(clock: SettableClock) -> None:
     limit = Limit()
     for number in range(5 * REMEMBERED):
         limit.silence(number, clock.monotonic())
-        assert len(limit._quiet_until) <= REMEMBERED
+        assert len(limit.quiet_until) <= REMEMBERED
 
 
 def test_threads_write_no_more_than_one_record_each_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -484,6 +484,19 @@ def test_a_request_that_no_proxy_fix_has_handled_is_refused_and_the_header_named
     door.close()
 
 
+@pytest.mark.parametrize("strangers", [1, 5, 50])
+def test_a_log_that_is_full_of_strangers_keeps_no_developer_out(strangers: int) -> None:
+    door = StageDoor(plain, allow="10.0.0.7", switch="memory", debugger="listen", bind="127.0.0.1:1")
+    door.open(timedelta(minutes=5))
+    for number in range(strangers):
+        for spelling in (f"10.0.1.{number}", f"::ffff:10.0.1.{number}", f"10.0.1.{number} "):
+            for _ in range(2):
+                assert not matches(door, spelling)
+    for spelling in ("10.0.0.7", "::ffff:10.0.0.7", "::ffff:a00:7"):
+        assert matches(door, spelling)
+    door.close()
+
+
 def test_what_to_do_about_a_proxy_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes milliseconds in a large application, and a proxy that is on the allowlist sends every visitor's request."""
     looks = []

@@ -84,19 +84,20 @@ class Limit:
     def __init__(self) -> None:
         #: How many were left out since the last one that was written.
         self.suppressed = 0
-        self._quiet_until: dict[object, float] = {}
-        self._full_until = 0.0
+        #: Until then (monotonic seconds) no record with this key is written ...
+        self.quiet_until: dict[object, float] = {}
+        #: ... and until then none at all. The middleware looks at both without a call.
+        self.full_until = 0.0
         self._period_end = 0.0
         self._left = 0
 
     def is_quiet(self, key: object, now: float) -> bool:
-        """Whether nothing would be written now; counts it as left out if so. Lets a request that is turned away go on
-        without a sentence having been made that nobody reads.
+        """Whether nothing would be written now; counts it as left out if so.
 
-        :param now: what the clock shows: every request that is turned away comes here, and has just looked.
+        :param now: what the clock shows.
         :raises TypeError: if ``key`` has no hash.
         """
-        if now < self._full_until or self._quiet_until.get(key, 0.0) > now:
+        if now < self.full_until or self.quiet_until.get(key, 0.0) > now:
             self.suppressed += 1
             return True
         return False
@@ -109,12 +110,12 @@ class Limit:
             self._period_end, self._left = now + PERIOD, BURST
         self._left -= 1
         if self._left <= 0:
-            self._full_until = self._period_end
+            self.full_until = self._period_end
         self.silence(key, now)
         return True
 
     def silence(self, key: object, now: float) -> None:
         """Let no record with this key be written for :data:`INTERVAL`."""
-        if len(self._quiet_until) >= REMEMBERED:
-            self._quiet_until.clear()
-        self._quiet_until[key] = now + INTERVAL
+        if len(self.quiet_until) >= REMEMBERED:
+            self.quiet_until.clear()
+        self.quiet_until[key] = now + INTERVAL

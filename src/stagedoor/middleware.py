@@ -112,7 +112,7 @@ class StageDoor:
         self._debugger = _debugger(self.settings, self._watch, self._audit)
         self._requests = Requests(self._debugger, self._audit, self.settings.break_on)
         self._is_allowed = self._allow.is_allowed
-        self._is_quiet = self._audit.strangers.is_quiet
+        self._strangers = self._audit.strangers
         self._matched: set[tuple[str, str]] = set()
         self._remedy: str | None = None
         for sentence in self.settings.doubts():
@@ -163,8 +163,15 @@ class StageDoor:
                 carried = take_token(environ)
                 hide_token_from_trackers()
             remote = environ.get("REMOTE_ADDR")
-            if not self._is_allowed(remote) and self._is_quiet(remote, now):
+            # Nor here. Whoever is in that dictionary was not on the allowlist, which stays as it is.
+            strangers = self._strangers
+            if (
+                (not self._is_allowed(remote))
+                if now < strangers.full_until
+                else strangers.quiet_until.get(remote, 0.0) > now
+            ):
                 # What follows would come to the same, with a sentence that nobody reads.
+                strangers.suppressed += 1
                 return None
             address = client_address(environ, forwarded=self.settings.forwarded, remedy=self._proxy_fix_remedy)
             refused: Refusal | None
@@ -187,7 +194,7 @@ class StageDoor:
             self._audit.refused(address, refused.code, refused.sentence, level=level)
             if remote not in self._allow:
                 # By the spelling that its next request has, and whatever it was refused for.
-                self._audit.strangers.silence(remote, now)
+                self._strangers.silence(remote, now)
         except Exception as error:
             self._audit.error("deciding on a request", error)
         return None
