@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,6 +107,29 @@ def test_what_the_gatekeeper_has_there_stays(folder: Path) -> None:
     register(folder).enter(a_window())
     register(folder).leave(window)
     assert {"control", "control.lock"} <= {path.name for path in folder.iterdir()}
+
+
+OTHER_NAMESPACE = """
+import os, sys
+from pathlib import Path
+from stagedoor.register import tidy
+if os.fork() == 0:  # The first process whose numbers are those of the new namespace.
+    tidy(Path(sys.argv[1]))
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_worker_of_another_container_is_not_taken_for_one_that_has_ended(folder: Path) -> None:
+    """Its number is another one there, so that "close" would have found nobody and taken its window's end away."""
+    unshare = ["unshare", "-p", sys.executable, "-c", OTHER_NAMESPACE, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-p", "true"], check=False).returncode:
+        pytest.skip("No namespace of processes can be made here.")
+    window = a_window()
+    worker = register(folder)
+    worker.enter(window)
+    assert subprocess.run(unshare, check=False).returncode == 0
+    assert worker.leave(window), "its end is still for this one to record"
 
 
 def test_workers_that_have_seen_the_window_are_counted(folder: Path) -> None:

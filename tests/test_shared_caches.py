@@ -31,6 +31,10 @@ from support.waiting import wait_for
         pytest.param(
             [("Cloudflare-CDN-Cache-Control", "public")], "Cloudflare-CDN-Cache-Control: public", id="for one CDN"
         ),
+        pytest.param(
+            [("Cache-Control", "s-maxage=" + "9" * 5000)], "Cache-Control: s-maxage=" + "9" * 5000, id="for ever"
+        ),
+        pytest.param([("Cache-Control", "s-maxage=000")], None, id="for no time, written at length"),
         pytest.param([], None, id="nothing"),
         pytest.param([("Cache-Control", "max-age=60")], None, id="what a browser may keep"),
         pytest.param([("Cache-Control", "private, max-age=60")], None, id="private"),

@@ -7,7 +7,7 @@ do so. Nobody waits, and nothing stays held by whoever dies.
 ========================= ===========================================================================
 ``WINDOW.application``    the application that has the window: the first that has met it
 ``WINDOW.until.TIME``     an end that the window was given later, once that was recorded
-``WINDOW.seen.PID``       a worker that has seen the window
+``WINDOW.seen.PID``       a worker that has seen the window; in it, whose numbers of processes that is one of
 ``WINDOW.doubt``          the application no longer believes the window, because a clock was set, and has recorded so
 ========================= ===========================================================================
 
@@ -75,6 +75,8 @@ class Register:
             if held["key"] != self._application.key:
                 raise self._occupied(str(held["name"]), is_in_this_process=seen.exists())
             seen.touch(0o600)
+            with suppress(OSError):  # On a full disk it is there all the same.
+                seen.write_text(_namespace())
             if is_first:
                 self._forget_windows_before(window)
                 return "opened"
@@ -196,7 +198,7 @@ def tidy(folder: Path) -> None:
     """
     with suppress(OSError):
         marks = [path for path in folder.iterdir() if _kind(path) in _KINDS]
-        alive = {path.name.partition(".")[0] for path in marks if _kind(path) == _SEEN and _runs(path.suffix[1:])}
+        alive = {path.name.partition(".")[0] for path in marks if _kind(path) == _SEEN and _runs(path)}
         for path in marks:
             if path.name.partition(".")[0] not in alive:
                 path.unlink(missing_ok=True)
@@ -207,14 +209,25 @@ def _kind(path: Path) -> str:
     return path.name.partition(".")[2].partition(".")[0]
 
 
-def _runs(pid: str) -> bool:
+def _runs(mark: Path) -> bool:
+    """Whether a worker that has seen the window still runs; also where that can't be told, as of another container's."""
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
+        namespace = mark.read_text()
+        if namespace and namespace != _namespace():
+            return True
+        os.kill(int(mark.suffix[1:]), 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError, OverflowError):
         return False
     except PermissionError:
         pass
     return True
+
+
+def _namespace() -> str:
+    """Tells apart the containers of which each numbers its own processes; empty where there is nothing of the kind."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return ""
 
 
 def _read(path: Path) -> dict[str, Any]:

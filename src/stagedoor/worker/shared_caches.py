@@ -37,7 +37,7 @@ def _permission(directives: dict[str, str], is_for_shared: bool) -> str | None:
     for word in ("s-maxage", "max-age") if is_for_shared else ("s-maxage",):
         age = directives.get(word)
         # Zero seconds: kept, but asked for again each time.
-        if age is not None and age.isdecimal() and int(age) > 0:
+        if age is not None and age.isdecimal() and age.strip("0"):  # No number: there may be thousands of digits.
             return f"{word}={age}"
     return "public" if "public" in directives and directives.get("s-maxage") != "0" else None
 
