@@ -20,7 +20,7 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.control.protocol import ControlConnection, socket_path
-from stagedoor.dap.client import DapClient, WaitFailed
+from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.dap.ide import Ide, Stop
 from stagedoor.window.window import format_time
 from support import application
@@ -305,8 +305,15 @@ def test_workers_that_are_replaced_after_some_requests_are_debugged_like_the_fir
 ) -> None:
     server = serve_gated("gunicorn", options)
     server.open()
-    server.joined(1)
-    ide = server.ide("view")
+
+    def attach() -> Ide | None:
+        # A worker may be replaced at this moment, and with the last one its gatekeeper goes.
+        server.get("/pid", ALLOWED)
+        with suppress(OSError, RequestFailed, WaitFailed):
+            return server.ide("view")
+        return None
+
+    ide = wait_for(attach, "a worker that stays until the IDE is attached")
     seen = set()
     for number in range(12):
         paused = server.start_get(f"/view?{number}", ALLOWED)
