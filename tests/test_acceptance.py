@@ -307,13 +307,14 @@ def test_workers_that_are_replaced_after_some_requests_are_debugged_like_the_fir
     server.open()
 
     def attach() -> Ide | None:
-        # A worker may be replaced at this moment, and with the last one its gatekeeper goes.
+        # One request, not many: a worker is replaced after a few, and with the last one its gatekeeper goes.
         server.get("/pid", ALLOWED)
-        with suppress(OSError, RequestFailed, WaitFailed):
+        with suppress(AssertionError, OSError, RequestFailed, WaitFailed):
+            wait_for(lambda: is_listening(server.debug_port), "the gatekeeper to listen", timeout=3)
             return server.ide("view")
         return None
 
-    ide = wait_for(attach, "a worker that stays until the IDE is attached")
+    ide = wait_for(attach, "a worker that stays until the IDE is attached", timeout=30)
     seen = set()
     for number in range(12):
         paused = server.start_get(f"/view?{number}", ALLOWED)
