@@ -72,7 +72,7 @@ class Process:
         try:
             return serve(application.application, make_environ("/view?mine")).text
         finally:
-            tracing.leave()
+            tracing.leave(matching)
             tracing.end(matching)
 
     def stops_a_request(self) -> None:

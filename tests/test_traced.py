@@ -11,6 +11,7 @@ import pytest
 import stagedoor
 from stagedoor import ConfigurationError
 from stagedoor.dap.ide import Ide
+from support.pooled import PooledThread
 from support.servers import ALLOWED, OTHER
 from support.sites import Site
 from support.waiting import wait_for
@@ -189,6 +190,33 @@ def test_one_job_runs_on_many_threads_at_once_and_inside_itself() -> None:
     for thread in threads:
         thread.join(10)
     assert left == [True] * 4
+
+
+def test_a_generator_may_leave_a_job_on_another_thread_than_the_one_on_which_it_entered() -> None:
+    job = stagedoor.traced("job")
+
+    def work() -> Iterator[int]:
+        with job:
+            yield 1
+            raise LookupError
+
+    def close() -> None:
+        generators[0].close()
+
+    def fail() -> None:
+        with pytest.raises(LookupError):
+            next(generators[1])
+
+    generators = [work(), work()]
+    # Both are alive at once, so that they have different numbers.
+    first, second = PooledThread("first"), PooledThread("second")
+    for generator_ in generators:
+        assert first.submit(next, generator_).result(10) == 1
+    for step in (close, fail):
+        second.submit(step).result(10)
+    assert not any(job._entered.values())
+    first.end()
+    second.end()
 
 
 async def coroutine() -> None: ...

@@ -131,20 +131,32 @@ class Job:
         return _Entered(tracing, job)
 
     def _fail(self, error: Exception) -> None:
-        if self._entered[threading.get_ident()][-1] is not None:
+        entered = self._entered.get(threading.get_ident())
+        if entered and entered[-1] is not None:
             stop_on_exception(error)
 
     def _leave(self) -> None:
-        ident = threading.get_ident()
-        entered = self._entered[ident]
-        last = entered.pop()
-        if not entered:
-            del self._entered[ident]
+        last = self._last_entered()
         if last is not None:
             with suppress(Exception):
-                last.tracing.leave()
+                last.tracing.leave(last.job)
             with suppress(Exception):
                 last.tracing.end(last.job)
+
+    def _last_entered(self) -> _Entered | None:
+        """What the calling thread has entered last. A generator may leave on another thread than the one on which it has
+        entered: then it is one of those, whichever.
+        """
+        here = threading.get_ident()
+        if entered := self._entered.get(here):
+            last = entered.pop()
+            if not entered:
+                del self._entered[here]
+            return last
+        for entered in list(self._entered.values()):
+            with suppress(IndexError):
+                return entered.pop()
+        return None
 
 
 class _Entered(NamedTuple):

@@ -106,6 +106,7 @@ class DebuggedRequest:
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call ``function``, a part of the application that serves this request, with the calling thread traced."""
+        # Not what is known of the request when it leaves: somebody may have closed the body meanwhile, on another thread.
         entered = self._enter()
         try:
             return function(*arguments)
@@ -115,8 +116,8 @@ class DebuggedRequest:
             self._failed(error)
             raise
         finally:
-            if entered:
-                self._leave()
+            if entered is not None:
+                self._leave(*entered)
 
     def end(self) -> None:
         """The request is over; a second call does nothing. Never raises."""
@@ -135,22 +136,22 @@ class DebuggedRequest:
         if self._tracing is not None and self._matching is not None:
             self._tracing.forget(self._matching)
 
-    def _enter(self) -> bool:
+    def _enter(self) -> tuple[Tracing, Matching] | None:
         tracing, matching = self._tracing, self._matching
         if tracing is None or matching is None:
-            return False
+            return None
         try:
             if tracing.enter(matching):
                 serving.serve(matching)
-                return True
+                return tracing, matching
         except Exception as error:
             self._requests.audit.error("entering a request", error)
-        return False
+        return None
 
-    def _leave(self) -> None:
+    def _leave(self, tracing: Tracing, matching: Matching) -> None:
         serving.serve(serving.VISITOR)
         try:
-            self._tracing.leave()  # type: ignore[union-attr]
+            tracing.leave(matching)
         except Exception as error:
             self._requests.audit.error("leaving a request", error)
 
@@ -190,8 +191,8 @@ class DebuggedRequest:
         """The body to hand to the server: ``result``, wrapped only where code of the application runs later."""
         wrapper = environ.get("wsgi.file_wrapper")
         is_file = isinstance(result, io.IOBase) or (isinstance(wrapper, type) and isinstance(result, wrapper))
-        if self._matching is None or is_file or type(result) in (list, tuple, bytes):
-            # Servers treat these in their own ways (sendfile, a Content-Length for a single block).
+        if self._matching is None or is_file or result is None or type(result) in (list, tuple, bytes):
+            # Servers treat these in their own ways (sendfile, a Content-Length for a single block, None as no answer).
             self.end()
             return result
         return wrapped_body(result, self.run, self.end)

@@ -117,7 +117,7 @@ class AsyncViews:
         return part
 
     def end(self, part: Matching) -> None:
-        self._tracing.leave()
+        self._tracing.leave(part)
         self._tracing.end(part)
 
 

@@ -111,7 +111,7 @@ class Session:
                 stop_on_exception(error)
                 return error
             finally:
-                self.tracing.leave()
+                self.tracing.leave(matching)
                 self.tracing.end(matching)
 
         return Played(serve)

@@ -65,6 +65,8 @@ class Matching:
     is_job: bool = False
     #: Whether it is still to stop at the first line of the user's code.
     stop_at_entry: bool = False
+    #: Whether a thread runs a part of it now.
+    is_running: bool = False
     #: Whether it has ended: nothing of it is debugged any more.
     over: bool = False
     previous_trace: Any = None
@@ -133,7 +135,7 @@ class Parts(Protocol):
     def enter(self, matching: Matching) -> bool:
         """The calling thread runs it from now on; returns whether it is traced."""
 
-    def leave(self) -> None:
+    def leave(self, matching: Matching) -> None:
         """The calling thread runs it no more."""
 
     def end(self, matching: Matching) -> None:

@@ -32,10 +32,12 @@ class Tracing:
 
     def __init__(self, listener: TracingListener) -> None:
         self._listener = listener
-        # Held while a thread enters, so that no thread is traced that the stop has not seen.
-        self._lock = threading.Lock()
+        # Held while a thread enters, so that no thread is traced that the stop has not seen. Both can be taken again by
+        # their own thread: a garbage collection may run any code of the application's, which closes other bodies say.
+        self._lock = threading.RLock()
+        self._is_entering = False
         # Held while a thread takes one of the pauses that may be at the same time.
-        self._pausing = threading.Lock()
+        self._pausing = threading.RLock()
         #: How many requests have run on since as many are paused as may be.
         self._ran_past = 0
         #: What the threads run now.
@@ -170,38 +172,61 @@ class Tracing:
 
         :param running: a function of the user's that runs already, and has lines to stop at as well.
         :returns: whether the thread is traced; if so, :meth:`leave` must follow on it. It is not if it runs a part of
-            a request already.
+            a request already, or another thread runs one of this request: a server that closes a body does not always
+            wait for its last block.
         """
-        ident = threading.get_ident()
         with self._lock:
-            if matching.over or ident in self._matching or not self.attached or not self.alive:
+            if self._is_entering:
+                # A garbage collection below has come here. Nothing may pause while the lock is held.
                 return False
-            thread = threading.current_thread()
-            if self._latest.get(ident) is not matching:
-                # What this pooled thread served before may have left a step on it, or a client's "pause".
-                self._internals.run_thread(thread)
-                self._drop_step(matching)
-                self._latest[ident], matching.thread = matching, thread
-            self._matching[ident] = matching
+            self._is_entering = True
             try:
-                if matching.stop_at_entry:
-                    matching.stop_at_entry = False
-                    self._internals.step_into_my_code(thread)
-                self._threads.trace(self._debugger, matching)
-                if running is not None:
-                    self._debugger.set_trace_for_frame_and_parents(ident, running)
-            except BaseException:
-                del self._matching[ident]
-                raise
+                return self._enter(matching, running)
+            finally:
+                self._is_entering = False
+
+    def _enter(self, matching: Matching, running: FrameType | None) -> bool:
+        ident, thread = threading.get_ident(), threading.current_thread()
+        here = self._matching.get(ident)
+        if here is not None and here.over:
+            self.leave(here)  # Its end came from another thread.
+        elif here is not None:
+            return False
+        if matching.over or matching.is_running or not self.attached or not self.alive:
+            return False
+        # The number alone could be that of a thread that has ended.
+        if self._latest.get(ident) is not matching or matching.thread is not thread:
+            # What this pooled thread served before may have left a step on it, or a client's "pause".
+            self._internals.run_thread(thread)
+            self._drop_step(matching)
+            self._latest[ident], matching.thread = matching, thread
+        self._matching[ident] = matching
+        matching.is_running = True
+        try:
+            if matching.stop_at_entry:
+                matching.stop_at_entry = False
+                self._internals.step_into_my_code(thread)
+            self._threads.trace(self._debugger, matching)
+            if running is not None:
+                self._debugger.set_trace_for_frame_and_parents(ident, running)
+        except BaseException:
+            del self._matching[ident]
+            matching.is_running = False
+            raise
         return True
 
-    def leave(self) -> None:
-        """The calling thread runs no part of a request any more, and is not traced. Does nothing on one that is not."""
-        matching = self._matching.pop(threading.get_ident(), None)
-        if matching is not None:
-            self._threads.untrace(matching)
+    def leave(self, matching: Matching) -> None:
+        """The calling thread runs no part of ``matching`` any more, and is not traced. Does nothing on one that runs none:
+        a generator may end what it has begun on another thread, which then is left alone until it serves the next.
+        """
+        ident = threading.get_ident()
+        here = self._matching.get(ident)
+        if here is not None and (here is matching or here.over):
+            del self._matching[ident]
+            here.is_running = False
+            self._threads.untrace(here)
             if self._stopped:
-                self._internals.forget_thread(matching.thread)
+                self._internals.forget_thread(here.thread)
 
     def end(self, matching: Matching) -> None:
         """The matching request is over, and with it the jobs that belong to it; a second call does nothing."""
@@ -217,10 +242,15 @@ class Tracing:
         if self._stopped:
             return
         self._threads.rest(matching)
-        # The step with which the request left the application would make pydevd look at every call of everybody's.
-        self._drop_step(matching)
+        with self._lock:  # Else a thread that enters meanwhile could lose the step with which it is to begin.
+            # The step with which the request left the application would make pydevd look at every call of everybody's.
+            self._drop_step(matching)
         if not self._begun:
             self._threads.nobody_left()
+        if matching.pause is None:
+            self._report_exit(matching)
+
+    def _report_exit(self, matching: Matching) -> None:
         if matching.was_paused and self.attached:
             # The client knows this thread by its request, and would show it as running for good.
             self._internals.report_thread_exited(self._debugger, matching.thread)
@@ -457,6 +487,7 @@ class Tracing:
             if self._stopped or matching.over:
                 self._internals.run_thread(thread)
                 self._threads.deny()
+                self._report_exit(matching)
             else:
                 self._threads.run(matching)
             self._listener.resumed(pause, time.monotonic() - pause.since)
@@ -493,8 +524,9 @@ class Tracing:
 
     def forget_in_child(self) -> None:
         """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
-        self._lock = threading.Lock()
-        self._pausing = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_entering = False
+        self._pausing = threading.RLock()
         self._stopped = True
         for held in (self._matching, self._latest, self._begun, self._forgotten):
             held.clear()
