@@ -11,7 +11,7 @@ import pytest
 
 from stagedoor.dap.client import DapClient
 from support import deep
-from support.servers import OTHER
+from support.servers import ALLOWED, OTHER
 from support.stage import Stage
 
 
@@ -61,7 +61,7 @@ def nothing_said_of_generators(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("just_my_code", [True, False])
 @pytest.mark.parametrize("way", deep.WAYS)
-def test_a_breakpoint_after_the_limit_hits_and_the_log_is_as_without_a_debugger(
+def test_a_breakpoint_after_the_limit_hits_or_is_said_not_to_and_the_log_is_as_without_a_debugger(
     stage: Stage, way: str, just_my_code: bool
 ) -> None:
     path = f"/caught?{way.replace(' ', '%20')}"
@@ -69,12 +69,35 @@ def test_a_breakpoint_after_the_limit_hits_and_the_log_is_as_without_a_debugger(
     client = attached(stage, arguments={"justMyCode": just_my_code}, exception_filters=["uncaught"])
     for _ in range(2):
         mine = stage.workers[0].start_get(path)
+        if sys.version_info < (3, 12):
+            assert_alike(mine.result(40).text, plain)
+            said = client.wait_event("output", lambda body: "recursion limit" in body["output"])
+            assert said["output"].startswith("Stagedoor: GET /caught: no later breakpoint was looked at")
+            continue
         stop = client.stopped(timeout=40)
         assert stop["reason"] == "breakpoint"
         assert client.stack(stop["threadId"])[0]["line"] == deep.line_of("after")
         client.resume(stop["threadId"])
         assert_alike(mine.result(40).text, plain)
     assert_alike(stage.workers[1].get(path, OTHER, timeout=40).text, plain)
+
+
+def test_a_helper_that_was_given_the_trace_function_comes_to_the_limit_on_its_own_thread(stage: Stage) -> None:
+    attached(stage)
+    for _ in range(5):
+        assert stage.workers[0].get("/helper?by%20itself", timeout=20).text == "RecursionError"
+    # Nothing of it comes up later in the thread either.
+    assert stage.workers[0].run(sum, [1, 2]).result(10) == 3
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring has no trace function")
+def test_what_is_just_within_the_limit_is_so_with_a_debugger_too_but_for_a_few_calls(stage: Stage) -> None:
+    def deepest(source: str) -> int:
+        return int(stage.workers[0].get("/deepest?by%20itself", source, timeout=20).text)
+
+    plain = deepest(OTHER)
+    attached(stage)
+    assert plain - 4 <= deepest(ALLOWED) <= plain
 
 
 @pytest.mark.parametrize("way", deep.WAYS)

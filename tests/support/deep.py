@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -59,8 +61,48 @@ WAYS: dict[str, Callable[[], Any]] = {
 }
 
 
+def in_helper(way: Callable[[], Any]) -> str:
+    """What comes of it on a thread that has got this one's trace function, as coverage and its like do it."""
+    outcome: list[str] = []
+
+    def helper() -> None:
+        try:
+            way()
+        except RecursionError:
+            outcome.append("RecursionError")
+
+    threading.settrace(sys.gettrace())  # type: ignore[arg-type]
+    try:
+        thread = threading.Thread(target=helper)
+        thread.start()
+        thread.join()
+        for _ in range(10_000):  # What was raised from outside would come up here.
+            outcome.count("")
+    finally:
+        threading.settrace(None)  # type: ignore[arg-type]
+    return outcome[0]
+
+
+def down(depth: int) -> None:
+    if depth:
+        down(depth - 1)
+
+
+def deepest() -> int:
+    """How many calls there is room for."""
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        try:
+            down(depth)
+        except RecursionError:
+            return depth - 1
+    return sys.getrecursionlimit()
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     way = WAYS[environ["QUERY_STRING"].replace("%20", " ")]
+    if environ["PATH_INFO"] in ("/helper", "/deepest"):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [(in_helper(way) if environ["PATH_INFO"] == "/helper" else str(deepest())).encode()]
     if environ["PATH_INFO"] == "/uncaught":
         way()
     text = ""

@@ -70,6 +70,8 @@ class Matching:
     #: Whether it has ended: nothing of it is debugged any more.
     over: bool = False
     previous_trace: Any = None
+    #: Whether Python has taken the trace function away from a thread of it, which it does below 3.12.
+    was_lost: bool = False
     pause: Pause | None = field(default=None)
     was_paused: bool = False
     #: Whether it is not paused any more, whatever comes.

@@ -26,6 +26,7 @@ class SettraceThreads:
     def __init__(self, internals: Internals) -> None:
         self._set_trace = internals.set_trace
         self._set_trace_to_threads = internals.set_trace_to_threads
+        self._is_set: dict[Matching, bool] = {}
 
     def started(self) -> None:
         pass
@@ -33,6 +34,11 @@ class SettraceThreads:
     def trace(self, debugger: Any, matching: Matching) -> None:
         matching.previous_trace = sys.gettrace()
         debugger.enable_tracing()
+        self._is_set[matching] = sys.gettrace() is not None
+
+    def has_lost(self, matching: Matching) -> bool:
+        """Whether the calling thread has lost its trace function in the course of this part of ``matching``."""
+        return self._is_set.pop(matching, False) and sys.gettrace() is None
 
     def untrace(self, matching: Matching) -> None:
         self._set_trace(None)
@@ -117,6 +123,9 @@ class MonitoredThreads:
             thread, threading.get_ident(), True, self._set_additional_thread_info(thread)
         )
         self.run(matching)
+
+    def has_lost(self, matching: Matching) -> bool:
+        return False
 
     def untrace(self, matching: Matching) -> None:
         self.rest(matching)

@@ -23,6 +23,11 @@ from .threads import MonitoredThreads, SettraceThreads
 
 _Result = TypeVar("_Result")
 
+_LOST = (
+    "no later breakpoint was looked at where it came to the recursion limit, or called sys.settrace(). Python takes the"
+    " debugger away there; from 3.12 on the limit does not."
+)
+
 
 class Tracing:
     """The debugger of this process for one window. A process has at most one at a time, as pydevd has.
@@ -224,6 +229,10 @@ class Tracing:
         if here is not None and (here is matching or here.over):
             del self._matching[ident]
             here.is_running = False
+            request = here.request_itself
+            if self._threads.has_lost(here) and not (here.over or request.over or request.runs_on or request.was_lost):
+                request.was_lost = True
+                self.say(f"Stagedoor: {here.request}: {_LOST}")
             self._threads.untrace(here)
             if self._stopped:
                 self._internals.forget_thread(here.thread)
