@@ -23,7 +23,7 @@ from stagedoor.worker.waker import Waker
 from support import application
 from support.forks import forks, in_child
 from support.servers import ALLOWED
-from support.stage import Stage
+from support.stage import Response, Stage, make_environ
 from support.waiting import wait_for
 from test_imports import MODULES
 
@@ -189,6 +189,17 @@ def test_a_child_opens_and_closes_a_window_of_the_memory_switch_that_was_being_o
     with held_by_another_thread([switch._lock]):
         assert in_child(open_and_close) is True
     assert switch.read() is None
+
+
+def test_a_window_of_the_memory_switch_is_not_the_childs_where_the_parent_could_not_close_it(paused: Stage) -> None:
+    def what_a_matching_request_gets() -> str | None:
+        response = Response()
+        list(paused.door(make_environ("/hello", ALLOWED), response.start))
+        return response.header
+
+    assert paused.door.settings.switch.read() is not None
+    assert in_child(what_a_matching_request_gets) is None
+    assert paused.door.settings.switch.read() is not None
 
 
 def test_a_bell_that_was_ringing_is_silent_in_a_child_and_still_rings_in_the_parent() -> None:

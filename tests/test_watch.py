@@ -40,6 +40,9 @@ class CountingSwitch(MemorySwitch):
             raise self.trouble
         return super().read()
 
+    def forget_in_child(self) -> None:
+        """Nothing: its window is every process's, as one in a file is."""
+
 
 class Scene:
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from .base import Switch
 class MemorySwitch(Switch):
     """Holds the window in a variable, for ``door.open(for_=timedelta(minutes=30))``.
 
-    Other processes do not see it, and a restart closes it. Any thread may open, close and read.
+    Other processes do not see it, forked ones included, and a restart closes it. Any thread may open, close and read.
     """
 
     def __init__(self, *, max_window: timedelta, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -45,5 +45,8 @@ class MemorySwitch(Switch):
             return was_open
 
     def forget_in_child(self) -> None:
-        """In a forked child: the lock may be held by a thread that the child does not have."""
+        """In a forked child: the lock may be held by a thread that the child does not have. The window is the parent's,
+        which could not close it here any more.
+        """
         self._lock = threading.Lock()
+        self._deadline = None
