@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,11 +24,12 @@ class Arrival:
 
     def wait(self) -> None:
         """Call ``arrived`` now if the module is loaded, or as soon as it is."""
-        module = sys.modules.get(self._name)
-        if module is None:
-            sys.meta_path.insert(0, self)
+        if self._name in sys.modules:
+            # Another thread may be loading it just now: this waits until it is whole.
+            with suppress(Exception):
+                self._tell(importlib.import_module(self._name))
         else:
-            self._tell(module)
+            sys.meta_path.insert(0, self)
 
     def give_up(self) -> None:
         """Wait no longer."""
