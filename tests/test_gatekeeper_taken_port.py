@@ -25,7 +25,7 @@ from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.switches import FileSwitch
 from stagedoor.window.window import Window
-from stagedoor.worker.launcher import say_hello
+from stagedoor.worker.launcher import say_hello, start_lock
 from stagedoor.worker.leftovers import sweep
 from support.disks import full_disk
 from support.gatekeepers import GatedServer
@@ -220,6 +220,53 @@ def test_a_unix_socket_where_others_could_be_first_is_refused(place: Place, tmp_
     tmp_path.chmod(0o755)
     greet(config, window)
     assert (tmp_path / "debug").exists()
+
+
+# What a worker is told that can't join
+
+
+def told(config: GatekeeperConfig, window: Window) -> str:
+    with pytest.raises(DebuggerError) as caught:
+        greet(config, window)
+    return str(caught.value)
+
+
+def test_of_other_settings_it_is_told_what_gets_it_in(place: Place) -> None:
+    window = place.open()
+    other = replace(place.config, require_token=True)
+    with closing(say_hello(place.config, window, Audit())):
+        said = told(other, window)
+        assert "was started with other settings" in said
+        assert "Restart the workers that have the old settings" in said
+    greet(other, window)  # As it was told.
+
+
+def test_of_a_gatekeeper_in_the_foreground_with_other_settings_too(place: Place) -> None:
+    settings = {"STAGEDOOR_SWITCH": str(place.switch.path), "STAGEDOOR_BIND": place.config.bind}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stagedoor", "gatekeeper", "--foreground"],
+        env={**os.environ, **settings},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        window = place.open()
+        control = str(control_of(place))
+        wait_for(lambda: os.path.exists(control), "the gatekeeper")
+        said = told(replace(place.config, control=control), window)
+        assert "Restart `stagedoor gatekeeper --foreground` with the application's settings" in said
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+def test_of_one_that_somebody_else_is_to_start_it_is_told_so(place: Place) -> None:
+    window = place.open()
+    control = Path(place.config.control)
+    control.parent.mkdir(mode=0o700)
+    with start_lock(control):
+        said = told(place.config, window)
+    assert "another process is to start it" in said
+    assert "its log says why" in said
 
 
 # Servers

@@ -27,6 +27,14 @@ FAREWELL_PATIENCE = 0.2
 #: Seconds that the last connection of a worker may take to end when it says hello again.
 PREDECESSOR_PATIENCE = 0.5
 
+_OLD_SETTINGS = (
+    "Restart the workers that have the old settings: once they are gone, this one is replaced. Two applications need a"
+    " debug port and a switch each (STAGEDOOR_BIND, STAGEDOOR_SWITCH)."
+)
+_FOREGROUND_SETTINGS = (
+    "Restart `stagedoor gatekeeper --foreground` with the application's settings (STAGEDOOR_ALLOW ...)."
+)
+
 #: What ends a connection, and nothing else.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, protocol.ControlError)
 
@@ -148,7 +156,9 @@ class ControlServer:
             refused: ControlMessage = {"refused": "it serves another window", "again": True}
         elif hello["digest"] != self._config.digest:
             why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
-            refused = {"refused": why}
+            # What helps only where this one is not replaced: see below.
+            remedy = _OLD_SETTINGS if self._is_replaceable else _FOREGROUND_SETTINGS
+            refused = {"refused": why, "remedy": remedy}
             other = "with other settings (allow, require_token, max_window)"
         else:
             return None

@@ -25,6 +25,8 @@ from .interpreter import isolated_command
 #: Seconds that a worker tries to reach or to start the gatekeeper.
 START_PATIENCE = 5.0
 
+_SEE_LOG = "If `stagedoor gatekeeper --foreground` runs, its log says why; else close the window and open it again."
+
 #: What the gatekeeper's process is given of the environment. Nothing that tells Python where to look for modules.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
@@ -58,6 +60,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
                     audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
                 elif not is_ours:
                     time.sleep(0.01)  # Another worker is just starting it.
+                    why, remedy = f"another process is to start it, and has not within {START_PATIENCE:g} s", _SEE_LOG
             continue
         if connection is not None:
             return connection

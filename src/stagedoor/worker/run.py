@@ -246,7 +246,7 @@ class Run:
         """Remember and record why the debugger could not be started."""
         self._failed_at = time.monotonic()
         self._is_hopeful = not isinstance(error, TokenBurnt)
-        self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}"
+        self.failure = str(error) if isinstance(error, StagedoorError) else f"{type(error).__name__}: {error}."
         self._audit.record(
             "failed",
             f"{self.failure} Requests go on undebugged"
