@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ from stagedoor.worker.launcher import say_hello, start_lock
 from stagedoor.worker.leftovers import sweep
 from support.disks import full_disk
 from support.gatekeepers import GatedServer
-from support.other_user import HIDDEN_THIEF, THIEF, OtherUser, as_root
+from support.other_user import HIDDEN_THIEF, LATE_THIEF, THIEF, OtherUser, as_root
 from support.scripted import MAX_WINDOW, some_window
 from support.servers import ALLOWED, Answer, free_port, is_listening
 from support.waiting import wait_for
@@ -112,6 +113,39 @@ def test_a_window_whose_port_somebody_else_had_is_burnt(place: Place, host: str)
             greet(place.config, place.open())
     place.switch.close()
     greet(place.config, place.open())
+    assert is_listening(place.port)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("bind", "late"), [("127.0.0.1", "::1"), ("127.0.0.1", "::"), ("0.0.0.0", "::1"), ("[::1]", "127.0.0.1")]
+)
+def test_nobody_gets_the_other_localhost_later(place: Place, bind: str, late: str) -> None:
+    """A tunnel is often made to "localhost", which is ``::1`` first: whoever is there gets the token."""
+    config = replace(place.config, bind=f"{bind}:{place.port}")
+    greet(config, place.open())
+    with OtherUser(LATE_THIEF, late, place.port) as thief:
+        thief.says("EADDRINUSE")
+    # Whoever comes there is refused at once, and then goes where the gatekeeper is.
+    with socket.socket(socket.AF_INET6 if ":" in late else socket.AF_INET) as visitor:
+        assert visitor.connect_ex((late.removesuffix("1") + "1", place.port)) == errno.ECONNREFUSED
+    place.end()
+    with OtherUser(LATE_THIEF, late, place.port) as thief:
+        thief.says("listening")  # Nothing is kept.
+
+
+@as_root
+def test_a_window_is_burnt_where_somebody_has_the_other_localhost_already(place: Place) -> None:
+    with OtherUser(HIDDEN_THIEF, "::1", place.port) as thief:
+        thief.says("bound")
+        with pytest.raises(TokenBurnt, match="at ::1, which localhost may mean"):
+            greet(place.config, place.open())
+        assert not is_listening(place.port)
+
+
+def test_this_users_own_process_may_have_the_other_localhost(place: Place) -> None:
+    with socket.create_server(("::1", place.port), family=socket.AF_INET6):
+        greet(place.config, place.open())
     assert is_listening(place.port)
 
 

@@ -53,9 +53,26 @@ say("gone")
 heard()
 """
 
+#: Tries to get a port, and says whether it has.
+LATE_THIEF = """
+import errno
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+listener = socket.socket(family)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+if family == socket.AF_INET6:
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+try:
+    listener.bind((sys.argv[1], int(sys.argv[2])))
+    listener.listen(5)
+    say("listening")
+except OSError as error:
+    say(errno.errorcode[error.errno])
+heard()
+"""
+
 #: Has a port without listening, which the kernel's tables do not show.
 HIDDEN_THIEF = """
-listener = socket.socket()
+listener = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
 listener.bind((sys.argv[1], int(sys.argv[2])))
 say("bound")
 heard()

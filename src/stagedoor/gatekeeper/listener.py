@@ -31,6 +31,7 @@ class Listener:
         self._socket = listener
         self._path = path
         self._identity = _identity(path)
+        self._reserved: socket.socket | None = None
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Self:
@@ -62,6 +63,24 @@ class Listener:
         finally:
             os.umask(umask)
 
+    def reserve(self, host: str, port: int) -> bool:
+        """Have another TCP port, and don't listen there: until this one is closed nobody else can, and whoever comes there
+        is refused at once. Returns whether that is so; also where this machine has no such address.
+        """
+        try:
+            reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        except OSError:
+            return True
+        try:
+            if reserved.family == socket.AF_INET6:
+                reserved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            reserved.bind((host, port))
+        except OSError as error:
+            reserved.close()
+            return error.errno != errno.EADDRINUSE
+        self._reserved = reserved
+        return True
+
     async def accept(self, serve: Callable[[socket.socket, Any], None]) -> None:
         """Hand every new connection and its peer's address to ``serve``, until cancelled."""
         loop = asyncio.get_running_loop()
@@ -84,6 +103,8 @@ class Listener:
         if self._path is not None and _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
         self._socket.close()
+        if self._reserved is not None:
+            self._reserved.close()
 
 
 def notice_lost_peer(connection: socket.socket) -> None:

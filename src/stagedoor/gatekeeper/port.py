@@ -11,7 +11,10 @@ from stagedoor.settings.bind import Bind
 from stagedoor.window.window import Window
 
 from .listener import Listener
-from .port_holders import Holders, holders, not_private, why_burnt
+from .port_holders import Holders, holders, is_known_at, not_private, why_burnt
+
+#: A tunnel is often made to ``localhost``, which is both of these.
+_OTHER_LOCALHOST = {"127.0.0.1": "::1", "0.0.0.0": "::1", "::1": "127.0.0.1"}
 
 
 def open_port(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:
@@ -24,6 +27,17 @@ def open_port(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:
     burnt.check(window)
     if bind.path:
         return _unix(Path(bind.path))
+    listener = _tcp(bind, burnt, window)
+    other = _OTHER_LOCALHOST.get(bind.host)
+    if other is not None and not listener.reserve(other, bind.port) and not is_known_at(other, bind.port, bind.host):
+        listener.close()
+        raise burnt.burn(
+            window, f"a process that is not this user's has the same port at {other}, which localhost may mean"
+        )
+    return listener
+
+
+def _tcp(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:
     before = holders(bind.host, bind.port)
     if before is not None and before.others:
         raise burnt.burn(window, str(why_burnt(before, before)))

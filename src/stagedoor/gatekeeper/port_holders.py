@@ -43,6 +43,20 @@ def holders(host: str, port: int) -> Holders | None:
         return None
 
 
+def is_known_at(host: str, port: int, listening: str) -> bool:
+    """Whether what has a port at ``host`` is this user's own, or belongs to no process any more.
+
+    :param listening: where this process itself listens on that port.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        there = [each for each in sockets_at(port) if each.host != listening and meets(host, each.host)]
+    except OSError:
+        return False
+    return bool(there) and all(not each.is_held or each.uid == os.geteuid() for each in there)
+
+
 def sorted_out(sockets: Iterable[TcpSocket], host: str, own_uid: int) -> Holders:
     """What ``sockets``, all of one port, mean for a debug port at ``host``."""
     covering = [each for each in sockets if meets(host, each.host)]
