@@ -24,6 +24,7 @@ from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
+from stagedoor.gatekeeper.tcp_table import sockets_at
 from stagedoor.switches import FileSwitch
 from stagedoor.window.window import Window
 from stagedoor.worker.launcher import say_hello, start_lock
@@ -130,6 +131,7 @@ def test_nobody_gets_the_other_localhost_later(place: Place, bind: str, late: st
     with socket.socket(socket.AF_INET6 if ":" in late else socket.AF_INET) as visitor:
         assert visitor.connect_ex((late.removesuffix("1") + "1", place.port)) == errno.ECONNREFUSED
     place.end()
+    wait_for(lambda: not any(each.is_held for each in sockets_at(place.port)), "the port to be closed")
     with OtherUser(LATE_THIEF, late, place.port) as thief:
         thief.says("listening")  # Nothing is kept.
 

@@ -102,9 +102,9 @@ class Listener:
         """Close it, and remove its path, unless that is another process's by now."""
         if self._path is not None and _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
-        self._socket.close()
         if self._reserved is not None:
             self._reserved.close()
+        self._socket.close()
 
 
 def notice_lost_peer(connection: socket.socket) -> None:
