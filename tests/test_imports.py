@@ -57,7 +57,7 @@ OUTSIDE = {
     "netaddr": {"access.allowlist"},
     "debugpy": {"tracing", "worker.listen"},
     "werkzeug": {"request", "demo"},
-    "_xxsubinterpreters": {"worker.servers.dangers"},  # below 3.12 only
+    "_xxsubinterpreters": {"worker.servers.process"},  # below 3.12 only
     "flask": {"integrations.flask"},
     "click": {"integrations.flask"},
     "django": {"integrations.django"},

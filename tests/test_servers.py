@@ -16,8 +16,8 @@ from conftest import Serve
 from stagedoor.errors import ConfigurationError, DebuggerError
 from stagedoor.settings.settings import Settings
 from stagedoor.worker.interpreter import python_executable
-from stagedoor.worker.servers import A_THREAD_EACH, Server, pauses
-from stagedoor.worker.servers.dangers import Process, danger
+from stagedoor.worker.preflight import danger, refusal
+from stagedoor.worker.servers import A_THREAD_EACH, Process, Server, pauses
 from stagedoor.worker.servers.embedding import request_timeout
 from support import apache
 
@@ -240,6 +240,28 @@ def test_what_a_debugger_would_kill(process: Process, words: str | None) -> None
     assert words in str(sentence)
     if process.in_subinterpreter and process.mod_wsgi:
         assert "WSGIApplicationGroup %{GLOBAL}" in str(sentence)[:200]
+
+
+GREENLETS = Process(hub="gevent")
+REFUSING = Server("Some server", refusal="Its requests can't be debugged.")
+REFUSALS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "nothing": ({}, None),
+    "too many processes, and all the rest": (
+        {"has_too_many_processes": True, "process": GREENLETS, "server": REFUSING, "unpaused": "x"},
+        "several processes",
+    ),
+    "the process, the server, and no pause": ({"process": GREENLETS, "server": REFUSING, "unpaused": "x"}, "gevent"),
+    "the server, and no pause": ({"server": REFUSING, "unpaused": "x"}, "Its requests can't be debugged."),
+    "no pause": ({"unpaused": "One thread."}, "One thread."),
+    "no threads": ({"process": Process(runs_threads=False)}, "--enable-threads"),
+    "greenlets, and no threads": ({"process": Process(hub="gevent", runs_threads=False)}, "gevent"),
+}
+
+
+@pytest.mark.parametrize(("facts", "reason"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_of_several_reasons_the_first_one_is_given(facts: dict[str, Any], reason: str | None) -> None:
+    given = refusal(**{"process": Process(), "server": Server(), **facts})
+    assert given is None if reason is None else reason in str(given)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stagedoor.worker.servers import A_THREAD_EACH, danger_here, pauses, surrounding_server
+from stagedoor.worker.preflight import danger
+from stagedoor.worker.servers import A_THREAD_EACH, pauses, surrounding_server, this_process
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -22,7 +23,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         "must_end": server.must_end,
         "kills_after": server.kills_after,
         "warning": server.warning,
-        "refusal": danger_here() or server.refusal,
+        "refusal": danger(this_process()) or server.refusal,
         "multithread": bool(multithread),
         "multiprocess": bool(environ["wsgi.multiprocess"]),
     }

@@ -16,8 +16,8 @@ from stagedoor.audit import Audit
 from stagedoor.tracing import Tracing
 from stagedoor.window.window import Window
 
+from .preflight import Preflight
 from .run import Run
-from .servers import Pauses, Server, danger_here, pauses, surrounding_server, threads_inside
 from .watch import WindowWatch
 
 
@@ -35,15 +35,14 @@ class Debugger(ABC):
 
     #: As ``debugger=`` and ``STAGEDOOR_DEBUGGER`` name it.
     name: str
+    #: Whether it can debug one process of the server only, and has no console before it has started.
+    is_alone = False
 
     def __init__(self, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None) -> None:
         self.watch = watch
         self.audit = audit
         self.max_pause = max_pause
-        self._threads = threads
-        self._server: Server | None = None
-        #: The most requests that were seen inside at once.
-        self._seen = 0
+        self.preflight = Preflight(threads, is_alone=self.is_alone)
         self._lock = threading.Lock()
         self._run: Run | None = None
         _all.add(self)
@@ -55,21 +54,7 @@ class Debugger(ABC):
         :param multiprocess: ``environ["wsgi.multiprocess"]``.
         :param multithread: ``environ["wsgi.multithread"]``.
         """
-        return danger_here() or self.server().refusal
-
-    def server(self) -> Server:
-        """The server around the request that the calling thread serves; one that can't be told is looked for again."""
-        server = self._server
-        if server is None or server.threads is None:
-            server = self._server = surrounding_server()
-        return server
-
-    def pauses(self, *, multithread: bool) -> Pauses:
-        """How many requests of this process may be paused at the same time."""
-        server = self.server()
-        if server.threads is None and self._threads is None:
-            self._seen = max(self._seen, threads_inside())
-        return pauses(server, configured=self._threads, seen=self._seen, multithread=multithread)
+        return self.preflight.refusal(multiprocess=multiprocess, multithread=multithread)
 
     @abstractmethod
     def begin(self, run: Run) -> None:
@@ -116,14 +101,14 @@ class Debugger(ABC):
                 run = self._run
                 if run is None or not run.serves(window):
                     _stop_at_exit()
-                    self._server = None  # Its threads may be others by now.
+                    self.preflight.look_afresh()
                     before, run = run, self.new_run(window)
-                    run.server = self.server()
+                    run.server = self.preflight.server()
                     if run.server.warning is not None:
                         self.audit.record("trouble", run.server.warning, level=logging.WARNING)
                     run.start(after=before)
                     self._run = run
-        limit, reason = self.pauses(multithread=multithread)
+        limit, reason = self.preflight.pauses(multithread=multithread)
         run.serve(limit)
         if reason is not None:
             self.audit.failed("server", f"{reason} The request goes on undebugged.")
@@ -156,8 +141,7 @@ class Debugger(ABC):
         """In a forked child: there is no window's thread here, and nothing was started."""
         self._lock = threading.Lock()
         self._run = None
-        self._server = None
-        self._seen = 0
+        self.preflight.forget_in_child()
 
 
 class Armed(NamedTuple):

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.tracing import Tracing, refuse_other_debugger
+from stagedoor.tracing import Tracing
 from stagedoor.window.window import Window
 
 from .backend import Armed, Debugger
 from .launcher import say_hello
 from .leftovers import sweep
 from .membership import Membership
+from .preflight import refuse_other_debugger
 from .run import Run
 from .watch import WindowWatch
 

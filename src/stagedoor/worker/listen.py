@@ -41,6 +41,7 @@ class ListenDebugger(Debugger):
     """
 
     name = "listen"
+    is_alone = True
 
     def __init__(
         self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None
@@ -55,16 +56,6 @@ class ListenDebugger(Debugger):
         super().__init__(watch, audit, max_pause, threads)
         self.host, self.port = bind.host, bind.port
         self._adapter_token: str | None = None
-
-    def refusal(self, *, multiprocess: bool, multithread: bool) -> str | None:
-        if multiprocess:
-            return (
-                "The server runs several processes, and the listen back end can debug only one."
-                " Run one process with threads (gunicorn: --workers 1 --threads 8)."
-            )
-        reason = super().refusal(multiprocess=multiprocess, multithread=multithread)
-        # There would be nobody to tell: without a debugger this back end has no console.
-        return reason or self.pauses(multithread=multithread).reason
 
     def begin(self, run: Run) -> None:
         tracing = Tracing(run)

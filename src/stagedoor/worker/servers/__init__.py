@@ -1,5 +1,5 @@
-"""What is known of the WSGI server around a request: how many threads it has, how to keep its worker alive, and whether
-a debugger would kill it.
+"""What is known of the WSGI server around a request: how many threads it has, how to keep its worker alive, and what a
+debugger would meet in its process.
 
 A WSGI environ does not tell these, or not the truth. Of a server that can't be asked nothing is assumed.
 """
@@ -11,20 +11,21 @@ from contextlib import suppress
 
 from .base import A_THREAD_EACH, Server
 from .callers import caller, serves_a_request
-from .dangers import danger_here
 from .decision import Pauses, pauses
 from .embedding import embedding_server
 from .inside import entrances, threads_inside
+from .process import Process, this_process
 
 __all__ = [
     "A_THREAD_EACH",
     "Pauses",
+    "Process",
     "Server",
-    "danger_here",
     "entrances",
     "pauses",
     "serves_a_request",
     "surrounding_server",
+    "this_process",
     "threads_inside",
 ]
 

@@ -25,12 +25,10 @@ def embedding_server() -> Server | None:
     return _mod_wsgi(module) if module is not None else None
 
 
-def threads_are_off() -> str | None:
-    """Why threads can't run in this process, a sentence, or ``None``."""
+def runs_threads() -> bool:
+    """Whether a thread that is started in this process runs."""
     options = uwsgi_options()
-    if options is None or "enable-threads" in options or int(options.get("threads", 1)) > 1:
-        return None
-    return "uWSGI runs no Python threads in this process, and the debugger needs some. Start it with --enable-threads."
+    return options is None or "enable-threads" in options or int(options.get("threads", 1)) > 1
 
 
 def _uwsgi(options: dict[str, str]) -> Server:

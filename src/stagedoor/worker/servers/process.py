@@ -1,4 +1,4 @@
-"""Processes that a debugger would kill, or stop as a whole. Asked before anything of a debugger is imported."""
+"""The facts of this process: what a debugger would meet in it. Nothing of a debugger is imported for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from .embedding import mod_wsgi, threads_are_off, uwsgi_options
+from .embedding import mod_wsgi, runs_threads, uwsgi_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Process:
     :param hub: what runs the request in a greenlet, or has made greenlets of this process's threads: ``"gevent"``,
         ``"eventlet"``, ``"greenlet"``, or ``None``.
     :param is_patched: whether the threads are greenlets in the whole process.
+    :param runs_threads: whether a thread that is started here runs.
     """
 
     python: tuple[int, int] = (3, 13)
@@ -32,30 +33,7 @@ class Process:
     is_uwsgi: bool = False
     hub: str | None = None
     is_patched: bool = False
-
-
-def danger(process: Process) -> str | None:
-    """Why nothing can be debugged in such a process, and what to do, sentences; or ``None``."""
-    if process.in_subinterpreter and process.python < (3, 12):
-        # PyGILState_Ensure in pydevd's native code takes the main interpreter's state, and waits for itself.
-        place = "a sub-interpreter, and below Python 3.12 a debugger there hangs the whole process for good."
-        if process.mod_wsgi is not None:
-            return f"mod_wsgi runs this application in {place} Set WSGIApplicationGroup %{{GLOBAL}} in Apache."
-        if process.is_uwsgi:
-            return f"uWSGI runs this application in {place} Mount it alone, in a uWSGI of its own."
-        return f"This application runs in {place} Run it in the main interpreter."
-    if process.mod_wsgi is not None and process.mod_wsgi >= (6,) and process.is_daemon and process.python < (3, 12):
-        return (
-            "Below Python 3.12 a debugged thread of mod_wsgi 6 in daemon mode never stops running."
-            " Use Python 3.12 or newer, or mod_wsgi 5."
-        )
-    if process.hub is not None:
-        what = "has patched this process" if process.is_patched else "serves this request"
-        return (
-            f"{process.hub} {what}: all its requests share one thread, and a pause would stop them all."
-            " Serve the application with threads, for example gunicorn's gthread worker, while you debug it."
-        )
-    return None
+    runs_threads: bool = True
 
 
 def this_process() -> Process:
@@ -70,12 +48,8 @@ def this_process() -> Process:
         is_uwsgi=uwsgi_options() is not None,
         hub=patched or _hub(),
         is_patched=patched is not None,
+        runs_threads=runs_threads(),
     )
-
-
-def danger_here() -> str | None:
-    """Why nothing can be debugged on the calling thread, sentences, or ``None``."""
-    return danger(this_process()) or threads_are_off()
 
 
 def _in_subinterpreter() -> bool:
