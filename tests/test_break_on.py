@@ -110,7 +110,7 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
 ) -> None:
     from stagedoor.audit import Audit
     from stagedoor.request import Requests
-    from stagedoor.worker.listen import ListenDebugger
+    from stagedoor.worker.listen import listen_debugger
     from stagedoor.worker.watch import WindowWatch
 
     def fails(environ: Any) -> bool:
@@ -119,7 +119,7 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     settings = Settings.read(switch=tmp_path / "window.json", environ={}, break_on=fails)
     audit = Audit()
     watch = WindowWatch(settings.switch, audit)
-    requests = Requests(ListenDebugger(settings.bind, watch, audit, settings.max_pause), audit, settings.break_on)
+    requests = Requests(listen_debugger(settings.bind, watch, audit, settings.max_pause), audit, settings.break_on)
     with caplog.at_level(logging.INFO):
         assert [requests.stops_at_entry(environ("/a")) for _ in range(3)] == [False] * 3
     assert [record.getMessage() for record in caplog.records] == [

@@ -174,7 +174,7 @@ def pydevds_locks() -> list[Any]:
 
 def test_the_test_itself_sees_every_kind_of_lock() -> None:
     found = set(locks_in_the_source())
-    assert {"worker.watch.WindowWatch._lock", "worker.membership.Membership._changed", "worker.run.Run.ready"} <= found
+    assert {"worker.watch.WindowWatch._lock", "worker.joining.Joining._changed", "worker.life.Life.ready"} <= found
     assert {"tracing.tracing._Start.lock", "switches.memory.MemorySwitch._lock"} <= found
     assert set(NEVER_FORKED) - {"tracing.monitoring.SwitchedMonitoring._lock"} <= found
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.dap.client import WaitFailed
-from stagedoor.worker.membership import JOIN_PATIENCE
+from stagedoor.worker.joining import JOIN_PATIENCE
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for

@@ -238,13 +238,13 @@ def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
 ) -> None:
     monkeypatch.setattr(run, "START_PATIENCE", 0.3)
     release = threading.Event()
-    real = stage.door._debugger._listen  # type: ignore[attr-defined]
+    real = listen.Listening._listen
 
-    def slow() -> tuple[str, int]:
+    def slow(listening: listen.Listening) -> tuple[str, int]:
         assert release.wait(10)
-        return real()  # type: ignore[no-any-return]
+        return real(listening)
 
-    monkeypatch.setattr(stage.door._debugger, "_listen", slow)
+    monkeypatch.setattr(listen.Listening, "_listen", slow)
     stage.open()
     first = [worker.start_get("/view?mine") for worker in stage.workers]
     assert all('busy; reason="the debugger has not started yet"' in str(each.result(2).header) for each in first), (

@@ -221,9 +221,9 @@ entrances.add(StageDoor.__call__.__code__)
 
 def _debugger(settings: Settings, watch: WindowWatch, audit: Audit) -> Debugger:
     if settings.debugger == "gatekeeper":
-        from .worker.gatekeeper import GatekeeperDebugger
+        from .worker.membership import gatekeeper_debugger
 
-        return GatekeeperDebugger(settings.gatekeeper_config(), watch, audit, settings.max_pause, settings.threads)
-    from .worker.listen import ListenDebugger
+        return gatekeeper_debugger(settings.gatekeeper_config(), watch, audit, settings.max_pause, settings.threads)
+    from .worker.listen import listen_debugger
 
-    return ListenDebugger(settings.bind, watch, audit, settings.max_pause, settings.threads)
+    return listen_debugger(settings.bind, watch, audit, settings.max_pause, settings.threads)

@@ -1,4 +1,4 @@
-"""The contract of a debugger back end, and what all of them share."""
+"""Debugs the matching requests of this process, window after window; how it is done is a matter of each window's run."""
 
 from __future__ import annotations
 
@@ -6,43 +6,37 @@ import atexit
 import logging
 import threading
 import weakref
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
-from typing import NamedTuple
 
 from stagedoor import forking
 from stagedoor.audit import Audit
-from stagedoor.tracing import Tracing
 from stagedoor.window.window import Window
 
 from .preflight import Preflight
-from .run import Run
-from .watch import WindowWatch
+from .run import Armed, Run
+from .servers import Server
+
+#: Makes the run of a window, in this server.
+NewRun = Callable[[Window, Server], Run]
 
 
-class Debugger(ABC):
+class Debugger:
     """Debugs the matching requests of this process while a window is open.
 
     While armed it owns one thread, ``stagedoor-window``, which starts the debugger, watches the window without needing
     a request, and stops everything at its end. Request threads only wait for it, bounded, and enter and leave.
 
-    :param watch: what this process knows of the window.
+    :param new_run: makes what debugs during a window.
     :param audit: where it is recorded.
-    :param max_pause: a request that is paused longer is continued.
-    :param threads: how many threads the server has, as the operator says; of one that can be asked its own word counts.
+    :param preflight: why this process can't be debugged, if it can't.
     """
 
-    #: As ``debugger=`` and ``STAGEDOOR_DEBUGGER`` name it.
-    name: str
-    #: Whether it can debug one process of the server only, and has no console before it has started.
-    is_alone = False
-
-    def __init__(self, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None) -> None:
-        self.watch = watch
+    def __init__(self, new_run: NewRun, audit: Audit, preflight: Preflight) -> None:
         self.audit = audit
-        self.max_pause = max_pause
-        self.preflight = Preflight(threads, is_alone=self.is_alone)
+        self._new_run = new_run
+        self._preflight = preflight
+        # Held while a run begins, so that a window has one.
         self._lock = threading.Lock()
         self._run: Run | None = None
         _all.add(self)
@@ -54,40 +48,7 @@ class Debugger(ABC):
         :param multiprocess: ``environ["wsgi.multiprocess"]``.
         :param multithread: ``environ["wsgi.multithread"]``.
         """
-        return self.preflight.refusal(multiprocess=multiprocess, multithread=multithread)
-
-    @abstractmethod
-    def begin(self, run: Run) -> None:
-        """Start the debugger for ``run.window``. Runs on the window's thread.
-
-        :raises StagedoorError: why it can't be started. Everything begun so far has been undone.
-        """
-
-    @abstractmethod
-    def end(self, run: Run, tracing: Tracing | None) -> None:
-        """Stop everything that :meth:`begin` has started. Runs on the window's thread; must not raise."""
-
-    def leave(self, run: Run) -> None:  # noqa: B027
-        """Look after what is left when a run is over, also one that never began. Runs on the window's thread, as the last
-        of it; must not raise.
-        """
-
-    def tick(self, run: Run) -> bool:
-        """Look after things, about every :data:`~stagedoor.worker.run.TICK` seconds; returns whether to go on. Runs on
-        the window's thread.
-        """
-        return True
-
-    @abstractmethod
-    def armed(self, run: Run, request: str) -> Armed:
-        """The debugger for one matching request of a run that has begun. Runs on the request's thread."""
-
-    def is_worth_waiting(self) -> bool:
-        """Whether a client may be attached already, so that a request waits for the debugger to start."""
-        return True
-
-    def new_run(self, window: Window) -> Run:
-        return Run(self, window)
+        return self._preflight.refusal(multiprocess=multiprocess, multithread=multithread)
 
     def arm(self, window: Window, request: str, *, multithread: bool) -> Armed:
         """The debugger for a matching request, started if need be.
@@ -100,33 +61,23 @@ class Debugger(ABC):
             with self._lock:
                 run = self._run
                 if run is None or not run.serves(window):
-                    _stop_at_exit()
-                    self.preflight.look_afresh()
-                    before, run = run, self.new_run(window)
-                    run.server = self.preflight.server()
-                    if run.server.warning is not None:
-                        self.audit.record("trouble", run.server.warning, level=logging.WARNING)
-                    run.start(after=before)
-                    self._run = run
-        limit, reason = self.preflight.pauses(multithread=multithread)
+                    run = self._run = self._begin(window, after=run)
+        limit, reason = self._preflight.pauses(multithread=multithread)
         run.serve(limit)
         if reason is not None:
             self.audit.failed("server", f"{reason} The request goes on undebugged.")
             run.explain(reason)
             return Armed(None, reason)
-        if not run.ready.is_set() and not self.is_worth_waiting():
-            return Armed(None, None)
-        if not run.ready.wait(run.patience):
-            return Armed(None, "the debugger has not started yet")
-        if run.failure is not None:
-            return Armed(None, run.failure)
-        if run.hindrance is not None:
-            return Armed(None, run.hindrance)
-        if not run.begun:
-            return Armed(None, "the window has just ended")
-        if run.must_end:
-            return Armed(None, "this worker has to end")
-        return self.armed(run, request)
+        return run.arm(request)
+
+    def _begin(self, window: Window, *, after: Run | None) -> Run:
+        _stop_at_exit()
+        self._preflight.look_afresh()
+        run = self._new_run(window, self._preflight.server())
+        if run.server.warning is not None:
+            self.audit.record("trouble", run.server.warning, level=logging.WARNING)
+        run.start(after=after)
+        return run
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the debugging now, as at the window's end, and wait for it.
@@ -141,18 +92,7 @@ class Debugger(ABC):
         """In a forked child: there is no window's thread here, and nothing was started."""
         self._lock = threading.Lock()
         self._run = None
-        self.preflight.forget_in_child()
-
-
-class Armed(NamedTuple):
-    """What a matching request gets.
-
-    :param tracing: the debugger, if there is one; without a client attached it does nothing.
-    :param busy: why this request is not debugged though a client is attached, for the response header.
-    """
-
-    tracing: Tracing | None
-    busy: str | None
+        self._preflight.forget_in_child()
 
 
 _all: weakref.WeakSet[Debugger] = weakref.WeakSet()

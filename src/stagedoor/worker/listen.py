@@ -13,16 +13,21 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.errors import ConfigurationError, DebuggerError
 from stagedoor.settings.bind import Bind
 from stagedoor.tracing import Tracing
+from stagedoor.window.window import Window
 
-from .backend import Armed, Debugger
+from .backend import Debugger
 from .interpreter import python_executable
-from .run import Run
+from .life import Terms
+from .preflight import Preflight
+from .run import Armed, Run
+from .servers import Server
 from .watch import WindowWatch
 
 #: How long an adapter that was told to end may take, in seconds, before it is killed.
@@ -33,32 +38,44 @@ _ADAPTER_PATIENCE = 0.3
 _ACQUAINTANCE = 0.1
 
 
-class ListenDebugger(Debugger):
-    """``debugpy.listen`` in this process.
+def listen_debugger(
+    bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None
+) -> Debugger:
+    """What debugs this process by ``debugpy.listen``.
 
     :param bind: a port on a loopback address.
+    :param watch: what this process knows of the window.
+    :param audit: where it is recorded.
+    :param max_pause: a request that is paused longer is continued.
+    :param threads: how many threads the server has, as the operator says; of one that can be asked its own word counts.
     :raises ConfigurationError: if it is not a loopback address: debugpy's port lets everybody in who can reach it.
+    """
+    if bind.path or not bind.is_local:
+        raise ConfigurationError(
+            "bind",
+            str(bind),
+            "is not a port on a loopback address, and the listen back end can't keep anybody out",
+            "Use 127.0.0.1:5678 and an SSH tunnel.",
+        )
+    new_run = partial(Listening, bind, Terms(watch, audit, max_pause))
+    return Debugger(new_run, audit, Preflight(threads, is_alone=True))
+
+
+class Listening(Run):
+    """``debugpy.listen`` in this process, for one window.
+
+    :param bind: a port on a loopback address.
     """
 
     name = "listen"
-    is_alone = True
 
-    def __init__(
-        self, bind: Bind, watch: WindowWatch, audit: Audit, max_pause: timedelta, threads: int | None = None
-    ) -> None:
-        if bind.path or not bind.is_local:
-            raise ConfigurationError(
-                "bind",
-                str(bind),
-                "is not a port on a loopback address, and the listen back end can't keep anybody out",
-                "Use 127.0.0.1:5678 and an SSH tunnel.",
-            )
-        super().__init__(watch, audit, max_pause, threads)
+    def __init__(self, bind: Bind, terms: Terms, window: Window, server: Server) -> None:
+        super().__init__(terms, window, server)
         self.host, self.port = bind.host, bind.port
         self._adapter_token: str | None = None
 
-    def begin(self, run: Run) -> None:
-        tracing = Tracing(run)
+    def begin(self) -> None:
+        tracing = Tracing(self)
         try:
             self.host, self.port = tracing.start(self._listen)
         except RuntimeError as error:
@@ -67,27 +84,27 @@ class ListenDebugger(Debugger):
             ) from error
         self._adapter_token = tracing.access_token
         time.sleep(_ACQUAINTANCE)
-        run.take(tracing)
-        self.audit.record(
+        self.take(tracing)
+        self._audit.record(
             "listening", f"debugpy listens on {self.host}:{self.port}", host=self.host, port=self.port, pid=os.getpid()
         )
 
-    def armed(self, run: Run, request: str) -> Armed:
-        return Armed(run.tracing, None)
-
-    def tick(self, run: Run) -> bool:
+    def tick(self) -> bool:
         # If it is not alive the next matching request starts it again.
-        return run.tracing is not None and run.tracing.alive and not run.holds_up_the_end
+        return self.tracing is not None and self.tracing.alive and not self.holds_up_the_end
 
-    def end(self, run: Run, tracing: Tracing | None) -> None:
+    def end(self, tracing: Tracing | None) -> None:
         if tracing is not None:
             try:
                 tracing.stop()
             except Exception as error:
-                self.audit.failed("stop", f"{type(error).__name__} while stopping the debugger: {error}")
+                self._audit.failed("stop", f"{type(error).__name__} while stopping the debugger: {error}")
         if self._adapter_token:
             end_adapter(self._adapter_token)
             self._adapter_token = None
+
+    def armed(self, request: str) -> Armed:
+        return Armed(self.tracing, None)
 
     def _listen(self) -> tuple[str, int]:
         import debugpy

@@ -1,0 +1,92 @@
+"""Requests that wait for the debugger to join: until it is loaded, and until the client has configured its session."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+#: Seconds that matching requests wait for the debugger to be loaded, and again for the client to configure this worker's
+#: session: from the beginning of either. Whoever comes later than that goes on at once until it is done.
+JOIN_PATIENCE = 3.0
+_LOADING = "this worker is still loading the debugger"
+_CLIENT_IS_DUE = "the client has not configured its session for this worker yet"
+
+
+class Joining:
+    """What joins, for whom, and who waits for it."""
+
+    def __init__(self) -> None:
+        #: ``on``, ``off``, or ``ignored`` where the client has no session for this worker and is not waited for.
+        self.client = "off"
+        #: What is just done, for whoever goes on meanwhile.
+        self.doing = ""
+        #: How many requests wait.
+        self.waiting = 0
+        # Guards all of this, and wakes who waits.
+        self._changed = threading.Condition()
+        self._is_asked_for = False
+        #: Until when requests wait for what is just done, on the monotonic clock.
+        self._patient_until = 0.0
+
+    # On a request's thread
+
+    def wait(self, is_settled: Callable[[], bool], is_needed: Callable[[], bool], ask: Callable[[], None]) -> None:
+        """Wait, bounded, until it is settled whether the calling thread's request is debugged.
+
+        :param is_settled: whether it is.
+        :param is_needed: whether a debugger has to join, unless one is just doing so.
+        :param ask: has one join, and :meth:`over` called.
+        """
+        with self._changed:
+            if not self._is_asked_for and is_needed():
+                self._is_asked_for = True
+                self._begin_to(_LOADING)
+                ask()
+            self.waiting += 1
+            try:
+                while not is_settled() and (left := self._patient_until - time.monotonic()) > 0:
+                    self._changed.wait(left)
+            finally:
+                self.waiting -= 1
+
+    # On the window's thread
+
+    def loaded(self) -> None:
+        """From now on it is the client that is waited for."""
+        with self._changed:
+            self._begin_to(_CLIENT_IS_DUE)
+
+    def over(self) -> None:
+        """The debugger has joined, or could not."""
+        with self._changed:
+            self._is_asked_for = False
+            self._changed.notify_all()
+
+    def client_is(self, client: str) -> None:
+        """The gatekeeper has said so."""
+        with self._changed:
+            self.client = client
+            self._begin_to(_CLIENT_IS_DUE)
+
+    def give_up(self) -> None:
+        """Nobody is waited for any more."""
+        with self._changed:
+            self.client = "off"
+            self._changed.notify_all()
+
+    def _begin_to(self, doing: str) -> None:
+        self.doing = doing
+        self._patient_until = time.monotonic() + JOIN_PATIENCE
+        self._changed.notify_all()
+
+    # On pydevd's threads
+
+    def look_again(self) -> None:
+        """Something has changed for those who wait."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def forget_in_child(self) -> None:
+        self.client = "off"
+        self._changed = threading.Condition()

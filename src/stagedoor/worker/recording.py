@@ -1,0 +1,60 @@
+"""What happens to clients and pauses of a window in this process, in the audit log and the developer's console."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+
+from stagedoor.audit import Audit
+from stagedoor.tracing import Pause
+
+
+class Recording(ABC):
+    """A :class:`~stagedoor.tracing.TracingListener` that records what it hears.
+
+    :param audit: where it is recorded.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    @abstractmethod
+    def say(self, sentence: str) -> None:
+        """Write a line to the developer's debug console."""
+
+    def attached(self) -> None:
+        self._audit.record("attached", "a client has attached", pid=os.getpid())
+
+    def detached(self) -> None:
+        self._audit.record("detached", "the client has detached", pid=os.getpid())
+
+    def paused(self, pause: Pause) -> None:
+        place = f"{pause.file}:{pause.line}"
+        self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
+
+    def not_paused(self, request: str, limit: int) -> None:
+        sentence = (
+            f"{request} was not paused: {_requests(limit)} of worker {os.getpid()} {'is' if limit == 1 else 'are'} paused"
+            " already, and one thread has to be left for the others. Further requests run on as well, until one is"
+            " continued"
+        )
+        self._audit.record("refused", sentence, reason="busy", request=request, limit=limit, pid=os.getpid())
+        self.say(f"{sentence}.")
+
+    def ran_past(self, number: int) -> None:
+        sentence = f"{_requests(number)} ran on meanwhile in worker {os.getpid()}. The next is paused again"
+        self._audit.record("refused", sentence, reason="busy", number=number, pid=os.getpid())
+        self.say(f"{sentence}.")
+
+    def resumed(self, pause: Pause, seconds: float) -> None:
+        self._audit.record(
+            "resumed",
+            f"{pause.request} after {seconds:.1f} s",
+            request=pause.request,
+            seconds=round(seconds, 3),
+            pid=os.getpid(),
+        )
+
+
+def _requests(number: int) -> str:
+    return "1 matching request" if number == 1 else f"{number} matching requests"
