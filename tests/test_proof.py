@@ -15,7 +15,7 @@ import pytest
 
 from stagedoor.errors import DebuggerError
 from stagedoor.tracing import Release, releases
-from stagedoor.worker import proof
+from stagedoor.worker import proof, selftest_process
 from stagedoor.worker.proof import Proof
 from support.releases import BROKEN, copy_of_debugpy
 from support.waiting import wait_for
@@ -135,7 +135,7 @@ def test_a_failure_is_believed_for_a_while(runtime: Path, release: Release, monk
 
 
 def test_what_could_not_be_tested_is_not_kept(runtime: Path, release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "python_executable", lambda: "/bin/false")
+    monkeypatch.setattr(selftest_process, "python_executable", lambda: "/bin/false")
     with pytest.raises(DebuggerError, match="it could not be tested: the test could not run: it said nothing"):
         prove(release)
     assert not list(runtime.glob("debugpy-*.json"))

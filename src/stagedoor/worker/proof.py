@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stagedoor import forking
 from stagedoor.errors import DebuggerError, SwitchError
@@ -29,7 +24,7 @@ from stagedoor.switches import default_path
 from stagedoor.switches.private_file import PrivateFile
 from stagedoor.tracing import REMEDY, Release, trust
 
-from .interpreter import python_executable
+from .selftest_process import SelfTest
 
 #: Seconds that the self-test may take; it takes 2 to 4 on a machine that is not busy.
 PATIENCE = 60.0
@@ -40,7 +35,6 @@ FAILED_FOR = 600.0
 TESTED_FIRST = "is new to Stagedoor, which tests it first: try again in some seconds"
 
 _CAP = 64 * 1024
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class Proof:
@@ -54,7 +48,7 @@ class Proof:
         #: What the log says once it has passed.
         self.passed = ""
         self._folder = Path(release.file).parent
-        self._test: _SelfTest | None = None
+        self._test: SelfTest | None = None
         self._lock: int | None = None
         self._until = time.monotonic() + PATIENCE
         self._key = self._make_key()
@@ -85,7 +79,7 @@ class Proof:
         if kept is not None:
             return self._judge(kept, f"{self._file.path} says that it has passed")
         if is_its_turn:
-            self._test = _SelfTest(self._folder)
+            self._test = SelfTest(self._folder, PATIENCE)
         return False
 
     def close(self) -> None:
@@ -176,66 +170,6 @@ class Proof:
         return True
 
 
-class _SelfTest:
-    """The self-test's process."""
-
-    def __init__(self, debugpy: Path) -> None:
-        self._debugpy = debugpy
-        self._until = time.monotonic() + PATIENCE
-        self._folder = tempfile.mkdtemp(prefix="stagedoor-selftest-")
-        try:
-            # No pipe: a child that the application forks meanwhile would keep that open.
-            self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-            self._process = subprocess.Popen(
-                _command(debugpy, self._folder),
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                cwd="/",
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                start_new_session=True,
-            )
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
-
-    def result(self) -> dict[str, Any] | None:
-        """What it has found, once it has ended: ``failed``, or ``unclear`` with a reason."""
-        if self._process.poll() is None:
-            if time.monotonic() < self._until:
-                return None
-            unclear = f"the test did not end within {PATIENCE:g} s"
-        else:
-            unclear = ""
-        self._end()
-        self._said.seek(0)
-        lines = self._said.read(_CAP).decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        self.close()
-        try:
-            found = json.loads(lines[-1])
-            failed = dict(found["failed"])
-        except (ValueError, KeyError, TypeError):
-            return {"failed": {}, "unclear": unclear or f"the test could not run: {lines[-1][:300]}"}
-        if not failed and Path(found["file"]).parent != self._debugpy:
-            unclear = f"the test found {found['file']}, and not {self._debugpy}"
-        elif not failed and found["python"] != sys.version:
-            unclear = f"the test ran on Python {found['python']}, and the application runs on {sys.version}"
-        return {"failed": failed, "unclear": unclear}
-
-    def close(self) -> None:
-        self._end()
-        self._said.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def forget_in_child(self) -> None:
-        self._said.close()
-
-    def _end(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for place, folders, files in os.walk(folder):
@@ -244,23 +178,3 @@ def _fingerprint(folder: Path) -> str:
             status = os.stat(os.path.join(place, name))
             digest.update(f"{os.path.relpath(place, folder)}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-#: The standard library first, as in this process: a folder in ``PYTHONPATH`` would come before it.
-_BOOT = """\
-import runpy, sys
-sys.path += sys.argv[2:]
-del sys.argv[2:]
-runpy.run_module("stagedoor.tracing.selftest", run_name="__main__")
-"""
-
-
-def _command(debugpy: Path, folder: str) -> list[str]:
-    """What runs the self-test with nothing of the application's around it, but with this process's own packages, in this
-    process's order: the interpreter may not find them by itself where the server is not Python.
-    """
-    origins = [spec.origin for name in ("stagedoor", "netaddr") if (spec := importlib.util.find_spec(name))]
-    folders = {str(debugpy.parent), *(str(Path(origin).parent.parent) for origin in origins if origin)}
-    order = [os.path.abspath(entry) for entry in sys.path]
-    ordered = sorted(folders, key=lambda each: order.index(each) if each in order else -1)
-    return [python_executable(), "-I", "-S", "-B", "-c", _BOOT, folder, *ordered]
