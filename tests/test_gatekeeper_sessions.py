@@ -407,10 +407,13 @@ def test_what_the_debugger_says_reaches_the_client_and_nothing_that_the_policy_k
     child_session = opened(gatekeeper, session)
     assert child_session.request("threads") == {"threads": [{"id": 1, "name": "GET /view"}]}
     debugger.send_event("debugpyAttach", {"request": "attach"})
+    debugger.send_raw(wire.encode(wire.request("runInTerminal", {"args": ["x"]}), 2))
     debugger.send_event("terminated")
     debugger.send_event("stopped", {"threadId": 1, "reason": "breakpoint"})
     child_session.stopped()
     assert {event["event"] for event in child_session.events} == {"initialized", "stopped"}
+    with pytest.raises(WaitFailed):
+        child_session.wait_reverse_request("runInTerminal", timeout=0)
 
 
 def test_an_answer_has_the_command_that_the_client_has_sent(gatekeeper: RunningGatekeeper) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from stagedoor.dap.client import DapClient, RequestFailed
-from stagedoor.dap.policy import RULES, WITHHELD_CAPABILITIES
+from stagedoor.dap.policy import FAREWELLS, RULES
+from stagedoor.gatekeeper.capabilities import CAPABILITIES
 from support import inspected
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, Pending, ServerProcess, free_port
@@ -282,8 +283,14 @@ def without_labels(*labels: str) -> Change:
     return change
 
 
+#: Capabilities that are never announced. debugpy's adapter spells one of them with an s too many.
+WITHHELD = (
+    "supportsTerminateRequest", "supportTerminateDebuggee", "supportsTerminateDebuggee", "supportSuspendDebuggee",
+    "supportsRestartRequest", "supportsTerminateThreadsRequest",
+)  # fmt: skip
+
 DIFFERENCES: dict[str, tuple[str, Change]] = {
-    "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD_CAPABILITIES)),
+    "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD)),
     "threads": (
         "only threads that serve matching requests are listed, by their requests",
         body(threads=[{"id": "<threads 0>", "name": "GET /view"}]),
@@ -338,6 +345,10 @@ def test_every_difference_is_one(plain: Script, gated: Script) -> None:
     assert [name for name in DIFFERENCES if plain.answers[name] == gated.answers[name]] == []
 
 
+def test_ending_or_suspending_a_worker_is_not_announced() -> None:
+    assert not set(WITHHELD) & set(CAPABILITIES)
+
+
 def test_every_stop_is_the_same_but_concerns_one_request(plain: Script, gated: Script) -> None:
     assert len(plain.events) >= 7
     assert {name: event | STOPPED for name, event in plain.events.items()} == gated.events
@@ -346,4 +357,4 @@ def test_every_stop_is_the_same_but_concerns_one_request(plain: Script, gated: S
 def test_the_script_asks_everything_that_the_policy_lets_through(plain: Script) -> None:
     # They would stop or end everybody in the plain run, or are none of an IDE's.
     not_asked = {"pause", "terminate", "pydevdAuthorize", "setPydevdSourceMap"}
-    assert plain.commands - {"setFutureBreakpoints"} == set(RULES) - not_asked
+    assert plain.commands - {"setFutureBreakpoints"} == {*RULES, *FAREWELLS} - not_asked

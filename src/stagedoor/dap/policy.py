@@ -87,16 +87,12 @@ EVENTS = frozenset({
     "thread",
 })  # fmt: skip
 
-#: Capabilities that are never announced: nothing that a client sends ends or suspends a worker. debugpy's adapter
-#: spells one of them with an s too many.
-WITHHELD_CAPABILITIES = (
-    "supportsTerminateRequest",
-    "supportTerminateDebuggee",
-    "supportsTerminateDebuggee",
-    "supportSuspendDebuggee",
-    "supportsRestartRequest",
-    "supportsTerminateThreadsRequest",
-)
+#: The requests with which a client leaves. The gatekeeper answers them itself, and lets go of the debugger in its own
+#: way: as a client means them, pydevd could end the worker.
+FAREWELLS = frozenset({"disconnect", "terminate"})
+
+#: What a debugger is told with ``disconnect`` when a client has left.
+FORCED_DISCONNECT: dict[str, object] = {"terminateDebuggee": False}
 
 
 def from_client(message: Message) -> Verdict:
@@ -113,20 +109,13 @@ def from_client(message: Message) -> Verdict:
     return rule(message)
 
 
-def from_debugger(message: Message) -> Message | None:
-    """What the client gets of a debugger's message; ``None``: nothing.
+def goes_on(event: Message) -> bool:
+    """Whether the client gets an event of a debugger's.
 
-    Requests are never passed on: with ``runInTerminal`` or ``startDebugging`` a worker could run programs on the
-    developer's machine.
+    Of its other messages it gets none as they are: answers belong to the session that has asked, and with a request
+    (``runInTerminal``, ``startDebugging``) a worker could run programs on the developer's machine.
     """
-    if message["type"] == "request":
-        return None
-    if message["type"] == "event":
-        return message if message["event"] in EVENTS else None
-    capabilities = message.get("body")
-    if message["command"] != "initialize" or not isinstance(capabilities, dict):
-        return message
-    return message | {"body": capabilities | dict.fromkeys(WITHHELD_CAPABILITIES, False)}
+    return event["event"] in EVENTS
 
 
 def _request(message: Message, command: str, arguments: Mapping[str, Any]) -> Message:
@@ -180,14 +169,12 @@ def _attach(message: Message) -> Verdict:
     return Pass(_request(message, "attach", arguments), given.get("stagedoorToken"), given.get("subProcessId"))
 
 
-#: What becomes of each request.
+#: What becomes of each request, but for :data:`FAREWELLS`.
 RULES: Mapping[str, _Rule] = {
     "initialize": _initialize,
     "attach": _attach,
     "launch": _refused('"launch" was refused: the application runs already. Use "request": "attach".'),
     "configurationDone": _unchanged,
-    "disconnect": _replaced_by("disconnect", {"terminateDebuggee": False}),
-    "terminate": _replaced_by("disconnect", {"terminateDebuggee": False}),  # pydevd would end the worker
     "setBreakpoints": _unchanged,
     "setFunctionBreakpoints": _unchanged,
     "setExceptionBreakpoints": _unchanged,

@@ -61,7 +61,7 @@ class Child:
         self._begin(self._start(allowed.message.get("arguments") or {}))
 
     def request(self, message: Message) -> None:
-        if message["command"] in ("disconnect", "terminate"):
+        if message["command"] in policy.FAREWELLS:
             self._leave(f"you have left worker {self.worker.pid}, and its requests run on.")
             self.client.send(wire.response(message))
             self.client.close()
@@ -175,11 +175,10 @@ class Child:
         self.client.send(relayed)
 
     def _event(self, message: Message) -> None:
-        passed = policy.from_debugger(message)
         # This session's own ones are sent in their place.
-        if passed is None or message["event"] in ("initialized", "terminated"):
+        if not policy.goes_on(message) or message["event"] in ("initialized", "terminated"):
             return
-        event = {name: value for name, value in passed.items() if name != "seq"}
+        event = {name: value for name, value in message.items() if name != "seq"}
         if self._held_back is not None:
             self._held_back.append(event)
         else:

@@ -170,7 +170,7 @@ class Client:
             return  # Answers to startDebugging; whether it was done is seen by the session that comes.
         if self.session is not None:
             self.session.request(message)
-        elif message["command"] in ("disconnect", "terminate"):
+        elif message["command"] in policy.FAREWELLS:
             self.send(wire.response(message))
             self.close()
         elif self._parting:

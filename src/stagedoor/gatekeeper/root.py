@@ -72,6 +72,12 @@ class Root:
 
     def request(self, message: Message) -> None:
         command, arguments = message["command"], message.get("arguments") or {}
+        if command in policy.FAREWELLS:
+            self._sessions.release(self)
+            self.client.part()
+            self.client.send(wire.response(message))
+            self.client.close()
+            return
         verdict = policy.from_client(message)
         if isinstance(verdict, policy.Refuse):
             self.client.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
@@ -81,11 +87,6 @@ class Root:
             self.client.send(wire.response(message, _EMPTY_ANSWERS[command]))
         elif command == "configurationDone":
             self._configure(message)
-        elif command in ("disconnect", "terminate"):
-            self._sessions.release(self)
-            self.client.part()
-            self.client.send(wire.response(message))
-            self.client.close()
         elif command in ("initialize", "attach"):
             self.client.refuse(message, "Session is already started")
         else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from stagedoor.dap import wire
-from stagedoor.dap.policy import Pass
+from stagedoor.dap.policy import FORCED_DISCONNECT, Pass
 from stagedoor.dap.wire import Message
 from stagedoor.settings.bind import Bind
 from stagedoor.window.window import format_time
@@ -248,7 +248,7 @@ class Sessions:
 
     def disconnect(self, debuggee: Debuggee) -> None:
         """Leave a debugger: what it has paused runs on. One that does not answer is given up."""
-        answer = debuggee.request("disconnect", {"terminateDebuggee": False})
+        answer = debuggee.request("disconnect", FORCED_DISCONNECT)
 
         def give_up() -> None:
             if not answer.done():
