@@ -71,11 +71,6 @@ class Allowlist:
         """
         return self.is_allowed(address)
 
-    @staticmethod
-    def is_loopback(address: object) -> bool:
-        """As :func:`is_loopback`, for whoever holds an allowlist."""
-        return is_loopback(address)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

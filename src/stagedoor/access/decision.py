@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .allowlist import Allowlist
+from .allowlist import Allowlist, is_loopback
 
 #: Stands for the address of a peer on a Unix socket, which has none.
 UNIX_PEER = "unix"
@@ -53,7 +53,7 @@ def refusal(
     :param shown: where a person finds the token, as the end of a sentence.
     """
     holds = presented is not None and holds_token(presented, token)
-    if at_port and (address == UNIX_PEER or allowlist.is_loopback(address)):
+    if at_port and (address == UNIX_PEER or is_loopback(address)):
         if holds:
             return None
         why = "the window's is needed on loopback and on Unix sockets, at the end of an SSH tunnel for example"
