@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor.access.allowlist import Allowlist, is_loopback
+from stagedoor.access.addresses import is_loopback
+from stagedoor.access.allowlist import Allowlist
 from stagedoor.access.decision import UNIX_PEER, Refusal, best_of, refusal
 
 TOKEN = "the-token-of-the-open-window"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stagedoor.access.allowlist import Allowlist, is_loopback, normalized
+from stagedoor.access.addresses import is_loopback, normalized
+from stagedoor.access.allowlist import Allowlist
 from stagedoor.errors import ConfigurationError
 
 

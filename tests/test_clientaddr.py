@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import create_environ, run_wsgi_app
 
-from stagedoor.access.allowlist import normalized
+from stagedoor.access.addresses import normalized
 from stagedoor.access.client_address import FORWARDED_CHOICES, PROXY_FIX_REMEDY, client_address, proxy_fix_remedy
 from stagedoor.access.decision import Refusal
 from stagedoor.access.proxy_headers import forwarding_header, gives_a_proxy_away, header_name

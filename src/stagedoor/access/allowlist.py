@@ -1,28 +1,25 @@
 """The allowlist: which addresses are let in. Read strictly, asked fast, printed for people.
 
 The only importer of netaddr, which knows networks, ranges and globs, but is generous about spellings and slow to
-ask: so every address, of an entry or a request, goes through one strict parser (:func:`socket.inet_pton`), and
-netaddr's reading of the entries is compiled to sorted lists.
+ask: so every address, of an entry or a request, goes through one strict parser (:mod:`.addresses`), and netaddr's
+reading of the entries is compiled to sorted lists (:mod:`.lookup`).
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from collections.abc import Iterable, Iterator
 
 import netaddr  # type: ignore[import-untyped]
 
 from stagedoor.errors import ConfigurationError
 
+from .addresses import MAPPED_PREFIX, spelled
+from .lookup import Span, compiled
+
 PRINTED = 8  # entries that a log line spells out
 
-#: Version, first and last address, as numbers.
-Span = tuple[int, int, int]
-
-_MAPPED = netaddr.IPNetwork("::ffff:0:0/96")  # IPv4-mapped IPv6: RFC 4291, section 2.5.5.2
-_MAPPED_PREFIX = _MAPPED.first.to_bytes(16, "big")[:12]
+_MAPPED = netaddr.IPNetwork((int.from_bytes(MAPPED_PREFIX + bytes(4), "big"), 96), version=6)
 _BITS = {4: 32, 6: 128}
 _NUMBER = r"(?:0|[1-9]\d{0,2})"
 _PART = rf"(?:\*|{_NUMBER}(?:-{_NUMBER})?)"
@@ -61,7 +58,7 @@ class Allowlist:
         #: What the entries let in together, in spans that don't overlap; IPv4-mapped addresses as IPv4.
         self.spans = _spans(ranges.values())
         #: What ``in`` asks, for whoever asks it of every request: a call of this costs less.
-        self.is_allowed = _compiled(self.spans)
+        self.is_allowed = compiled(self.spans)
 
     def __contains__(self, address: object) -> bool:
         """Whether an address, as text, is let in. Never raises.
@@ -88,46 +85,9 @@ class Allowlist:
         return f"<{type(self).__name__} {self}>"
 
 
-def normalized(address: object) -> str | None:
-    """The one canonical spelling of an address, or ``None`` for all that is no address. Never raises.
-
-    IPv4-mapped IPv6 becomes IPv4: ``"::FFFF:0a00:0001"`` gives ``"10.0.0.1"``.
-    """
-    return _spelled(address) if type(address) is str else None
-
-
 def spans_of(entries: str) -> tuple[Span, ...]:
     """What these entries let in, as :attr:`Allowlist.spans`."""
     return Allowlist(entries).spans
-
-
-def is_loopback(address: object) -> bool:
-    """Whether an address, as text, is a loopback address: 127.0.0.0/8 or ::1. Never raises."""
-    spelling = normalized(address)
-    return spelling is not None and (spelling == "::1" or spelling.startswith("127."))
-
-
-def _packed(address: str) -> bytes | None:
-    """The 4 or 16 bytes of an address, IPv4-mapped IPv6 as 4, or ``None``. The one parser of addresses.
-
-    inet_pton reads no octal, hexadecimal or abbreviated IPv4, no white space and no name.
-    """
-    try:
-        if ":" not in address:
-            return inet_pton(AF_INET, address)
-        if "%" in address:  # a zone id; what inet_pton makes of it is the platform's choice
-            return None
-        packed = inet_pton(AF_INET6, address)
-    except (OSError, ValueError):  # ValueError: a null character, or what can't be encoded
-        return None
-    return packed[12:] if packed.startswith(_MAPPED_PREFIX) else packed
-
-
-def _spelled(address: str) -> str | None:
-    packed = _packed(address)
-    if packed is None:
-        return None
-    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
 def _spans(ranges: Iterable[netaddr.IPListMixin]) -> tuple[Span, ...]:
@@ -136,56 +96,6 @@ def _spans(ranges: Iterable[netaddr.IPListMixin]) -> tuple[Span, ...]:
     # IPv4-mapped addresses are IPv4, so no network of IPv6 lets them in, and those of IPv4 do.
     allowed.remove(_MAPPED)
     return (*ipv4, *((6, each.first, each.last) for each in allowed.iter_ipranges() if each.version == 6))
-
-
-def _compiled(spans: Iterable[Span]) -> Callable[[object], bool]:
-    """Whether an address, as text, is in one of these spans: a function for :attr:`Allowlist.is_allowed`.
-
-    It searches sorted bounds, at each of which the answer changes. Bytes of one size sort like the numbers that they
-    are, so what inet_pton returns is looked up as it is. No answer is remembered: that takes longer (200 ns on CPython
-    3.12) than to find it again (100 ns in 1,000 networks).
-    """
-    ipv4_spans = [(first, last) for version, first, last in spans if version == 4]
-    ipv6_spans = [(first, last) for version, first, last in spans if version == 6]
-    ipv6_spans += [(_MAPPED.first + first, _MAPPED.first + last) for first, last in ipv4_spans]
-    (ipv4_bounds, ipv4_answers), (bounds, answers) = _searchable(ipv4_spans, 4), _searchable(ipv6_spans, 16)
-
-    def is_allowed(address: object) -> bool:
-        if type(address) is not str:
-            return False
-        try:
-            # As _packed reads it, but without another call.
-            if ":" not in address:
-                packed = inet_pton(AF_INET, address)
-                answer = ipv4_answers[packed[0]]
-                return bisect_right(ipv4_bounds, packed) & 1 == 1 if answer is None else answer
-            if "%" in address:
-                return False
-            packed = inet_pton(AF_INET6, address)
-        except (OSError, ValueError):
-            return False
-        answer = answers[packed[0]]
-        return bisect_right(bounds, packed) & 1 == 1 if answer is None else answer
-
-    return is_allowed
-
-
-def _searchable(spans: list[tuple[int, int]], size: int) -> tuple[list[bytes], list[bool | None]]:
-    """The sorted bounds of what is allowed; and by the first byte of an address the answer, where it is the same for all
-    such addresses: of many networks few are searched.
-
-    :param spans: first and last addresses, disjoint.
-    :param size: of an address, in bytes.
-    """
-    end = 2 ** (8 * size)
-    numbers = [number for first, last in sorted(spans) for number in (first, last + 1) if number < end]
-    bounds = [number.to_bytes(size, "big") for number in numbers]
-    answers: list[bool | None] = []
-    for first_byte in range(256):
-        index = bisect_right(bounds, bytes((first_byte, *bytes(size - 1))))
-        is_same = index == bisect_right(bounds, bytes((first_byte, *b"\xff" * (size - 1))))
-        answers.append(index & 1 == 1 if is_same else None)
-    return bounds, answers
 
 
 class _Unreadable(Exception):
@@ -256,6 +166,6 @@ def _read_glob(entry: str) -> tuple[str, netaddr.IPRange]:
 
 
 def _read_address(text: str) -> str:
-    if address := _spelled(text):
+    if address := spelled(text):
         return address
     raise _Unreadable(*next(rest for pattern, *rest in _NO_ADDRESS if re.search(pattern, text, re.A | re.I)))

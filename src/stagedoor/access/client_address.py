@@ -12,7 +12,7 @@ from typing import Any
 
 from stagedoor.errors import shortened
 
-from .allowlist import normalized
+from .addresses import normalized
 from .decision import Refusal
 from .proxy_headers import forwarding_header, header_name
 

@@ -6,7 +6,8 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .allowlist import Allowlist, is_loopback
+from .addresses import is_loopback
+from .allowlist import Allowlist
 
 #: Stands for the address of a peer on a Unix socket, which has none.
 UNIX_PEER = "unix"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .allowlist import Allowlist, Span, spans_of
+from .allowlist import Allowlist, spans_of
+from .lookup import Span
 
 #: Of each version: its name, the addresses that are the internet's, and how many of them are more than any one
 #: organisation's developers have: the largest block that one is given (IPv4), and that there is a name for (IPv6).

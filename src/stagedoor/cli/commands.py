@@ -16,7 +16,8 @@ from datetime import timedelta
 from importlib import metadata
 from typing import Any, NoReturn
 
-from stagedoor.access.allowlist import Allowlist, normalized
+from stagedoor.access.addresses import normalized
+from stagedoor.access.allowlist import Allowlist
 from stagedoor.access.decision import refusal
 from stagedoor.access.openness import openness
 from stagedoor.console import complain, print_item, print_paragraph, printable

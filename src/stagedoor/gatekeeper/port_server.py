@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from stagedoor.access.allowlist import normalized
+from stagedoor.access.addresses import normalized
 from stagedoor.access.decision import UNIX_PEER
 
 from .client import FAREWELL_PATIENCE, Client

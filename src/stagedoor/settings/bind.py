@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from stagedoor.access.allowlist import is_loopback, normalized
+from stagedoor.access.addresses import is_loopback, normalized
 from stagedoor.control.protocol import PATH_CAP
 from stagedoor.errors import ConfigurationError
 
