@@ -25,8 +25,7 @@ from stagedoor.worker import leftovers
 from stagedoor.worker.launcher import lock_path, say_hello, start_lock
 from stagedoor.worker.leftovers import sweep
 from support.gatekeepers import GatedServer
-from support.scripted import MAX_WINDOW, some_window
-from support.servers import ALLOWED, free_port
+from support.scripted import some_config, some_window
 from support.waiting import wait_for
 
 
@@ -39,16 +38,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def config(folder: Path) -> GatekeeperConfig:
-    return GatekeeperConfig(
-        bind=f"127.0.0.1:{free_port()}",
-        allow=(ALLOWED,),
-        require_token=False,
-        max_window=MAX_WINDOW.total_seconds(),
-        switch="the tests' switch",
-        switch_path=None,
-        control=str(folder / "run" / "control"),
-        window={},
-    )
+    return some_config(folder / "run" / "control")
 
 
 class Dying:

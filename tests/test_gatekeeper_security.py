@@ -18,6 +18,7 @@ import pytest
 from stagedoor.control import protocol
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.dap import wire
+from stagedoor.window.window import Window
 from support.gatekeepers import GatedServer
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED, free_port
@@ -257,7 +258,7 @@ def test_signals_that_the_server_has_blocked_reach_it() -> None:
         other = replace(example.config, bind=f"127.0.0.1:{free_port()}", control=f"{example.config.control}-other")
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
-            started = start_gatekeeper(other)
+            started = start_gatekeeper(other, example.window)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
@@ -276,7 +277,7 @@ def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input()
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
             assert started.stdin is not None
             assert started.stdout is not None
-            started.stdin.write(other.dump() + "\n")
+            started.stdin.write(other.dump(example.window) + "\n")
             started.stdin.flush()
             assert started.stdout.readline() == "ready\n"
             connection = protocol.ControlConnection(Path(other.control))
@@ -285,10 +286,14 @@ def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input()
             wait_for(lambda: not Path(other.control).exists(), "the gatekeeper to end")
 
 
-def start_gatekeeper(config: GatekeeperConfig) -> int:
+def start_gatekeeper(config: GatekeeperConfig, window: Window) -> int:
     """Start one as a worker does; returns its process id."""
     asked = subprocess.run(
-        [sys.executable, "-m", "stagedoor.gatekeeper"], input=config.dump(), capture_output=True, text=True, timeout=10
+        [sys.executable, "-m", "stagedoor.gatekeeper"],
+        input=config.dump(window),
+        capture_output=True,
+        text=True,
+        timeout=10,
     )
     assert asked.stdout == "ready\n", asked.stdout + asked.stderr
     connection = protocol.ControlConnection(Path(config.control))

@@ -13,17 +13,14 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import netaddr
 import pytest
 
 import stagedoor
-from stagedoor.control.config import GatekeeperConfig, dump_window
 from stagedoor.control.protocol import ControlConnection
-from support.scripted import MAX_WINDOW, some_window
-from support.servers import ALLOWED, free_port
+from support.scripted import some_config, some_window
 from support.waiting import wait_for
 
 PACKAGES = [Path(module.__file__).parent for module in (stagedoor, netaddr)]
@@ -33,9 +30,8 @@ WORKER = """
 import json, sys
 from stagedoor.audit import Audit
 from stagedoor.worker.launcher import say_hello
-from stagedoor.control.config import GatekeeperConfig, load_window
-config = GatekeeperConfig.load(sys.argv[1])
-connection = say_hello(config, load_window(config.window), Audit())
+from stagedoor.control.config import GatekeeperConfig
+connection = say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit())
 print("started")
 """
 
@@ -59,16 +55,8 @@ class Environment:
         [self.packages] = (folder / "venv" / "lib").glob("python*/site-packages")
         self._folder = folder
         self.told = folder / "told"
-        self.config = GatekeeperConfig(
-            bind=f"127.0.0.1:{free_port()}",
-            allow=(ALLOWED,),
-            require_token=False,
-            max_window=MAX_WINDOW.total_seconds(),
-            switch="the tests' switch",
-            switch_path=None,
-            control=str(folder / "run" / "control"),
-            window=dump_window(some_window()),
-        )
+        self.window = some_window()
+        self.config = some_config(folder / "run" / "control")
 
     def install(self, how: str) -> None:
         if how == "installed":
@@ -93,7 +81,7 @@ class Environment:
     def start(self, **environ: str) -> int:
         """Start a gatekeeper as a worker of this environment does; returns its process id."""
         worker = subprocess.run(
-            [self.python, "-c", WORKER, self.config.dump()],
+            [self.python, "-c", WORKER, self.config.dump(self.window)],
             env={**os.environ, **environ},
             capture_output=True,
             text=True,
@@ -183,5 +171,5 @@ def test_the_configuration_is_not_on_its_command_line(environment: Environment) 
     environment.install("installed")
     pid = environment.start()
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    assert environment.config.window["token"].encode() not in command
-    assert replace(environment.config, window={}).control.encode() not in command
+    assert environment.window.token.encode() not in command
+    assert environment.config.control.encode() not in command

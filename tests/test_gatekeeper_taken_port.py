@@ -32,7 +32,7 @@ from stagedoor.worker.leftovers import sweep
 from support.disks import full_disk
 from support.gatekeepers import GatedServer
 from support.other_user import HIDDEN_THIEF, LATE_THIEF, THIEF, OtherUser, as_root
-from support.scripted import MAX_WINDOW, some_window
+from support.scripted import MAX_WINDOW, some_config, some_window
 from support.servers import ALLOWED, Answer, free_port, is_listening
 from support.waiting import wait_for
 
@@ -46,15 +46,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.switch = FileSwitch(folder / "switch" / "window.json", max_window=MAX_WINDOW)
-        self.config = GatekeeperConfig(
-            bind=f"127.0.0.1:{free_port()}",
-            allow=(ALLOWED,),
-            require_token=False,
-            max_window=MAX_WINDOW.total_seconds(),
-            switch=self.switch.name,
-            switch_path=str(self.switch.path),
-            control=str(folder / "run" / "control"),
-            window={},
+        self.config = some_config(
+            folder / "run" / "control", switch=self.switch.name, switch_path=str(self.switch.path)
         )
 
     @property

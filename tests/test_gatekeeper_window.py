@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from stagedoor.control import protocol
-from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper import control_server, expiry
 from stagedoor.gatekeeper.expiry import IDLE, LEFT, ORPHANED, why_unneeded
@@ -24,6 +24,7 @@ from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.settings.bind import parse_bind
 from stagedoor.settings.settings import Settings
 from stagedoor.switches import FileSwitch
+from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window
 from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
 from support.servers import ALLOWED, free_port, is_listening
@@ -140,7 +141,6 @@ def config(**changes: Any) -> GatekeeperConfig:
         "switch": "the switch",
         "switch_path": None,
         "control": "/control",
-        "window": {},
     }
     return GatekeeperConfig(**(usual | changes))
 
@@ -154,8 +154,7 @@ CHANGES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_settings_that_decide_who_may_attach_are_told_apart(change: dict[str, Any]) -> None:
     assert config(**change).digest != config().digest
-    assert config(window=dump_window(OTHER_WINDOW)).digest == config().digest
-    assert config(**change) == GatekeeperConfig.load(config(**change).dump())
+    assert (config(**change), OTHER_WINDOW) == GatekeeperConfig.load(config(**change).dump(OTHER_WINDOW))
 
 
 def test_the_order_of_the_allowlist_makes_no_other_settings() -> None:
@@ -297,7 +296,7 @@ def paused_status(gatekeeper: RunningGatekeeper) -> dict[str, Any] | None:
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(gatekeeper: RunningGatekeeper) -> None:
-    second = Gatekeeper(replace(gatekeeper.config, control=f"{gatekeeper.config.control}-2"))
+    second = Gatekeeper(replace(gatekeeper.config, control=f"{gatekeeper.config.control}-2"), gatekeeper.window)
     with pytest.raises(DebuggerError, match=r"The debug port 127\.0\.0\.1:\d+ can't be opened: .*in use") as caught:
         second.listen()
     assert "choose another one with bind" in caught.value.remedy
@@ -324,7 +323,7 @@ def test_one_that_can_not_be_opened_is_told_with_a_remedy_of_its_own(
 def test_a_control_socket_that_is_served_is_left_alone_and_so_is_the_port(gatekeeper: RunningGatekeeper) -> None:
     bind = f"127.0.0.1:{free_port()}"
     with pytest.raises(DebuggerError, match="The control socket can't be opened: Another process listens"):
-        Gatekeeper(replace(gatekeeper.config, bind=bind)).listen()
+        Gatekeeper(replace(gatekeeper.config, bind=bind), gatekeeper.window).listen()
     assert not is_listening(parse_bind(bind).port)
     assert gatekeeper.status()["pid"] == os.getpid()
 

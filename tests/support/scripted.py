@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlConnection, ControlMessage
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient
@@ -35,6 +35,20 @@ MAX_WINDOW = timedelta(hours=8)
 
 def some_window(for_: timedelta = timedelta(minutes=10)) -> Window:
     return new_window(for_, opened_by="the tests", max_window=MAX_WINDOW)
+
+
+def some_config(control: Path, **changes: Any) -> GatekeeperConfig:
+    """The settings of a gatekeeper on a free port, of a switch that only workers read."""
+    usual: dict[str, Any] = {
+        "bind": f"127.0.0.1:{free_port()}",
+        "allow": (ALLOWED,),
+        "require_token": False,
+        "max_window": MAX_WINDOW.total_seconds(),
+        "switch": "the tests' switch",
+        "switch_path": None,
+        "control": str(control),
+    }
+    return GatekeeperConfig(**(usual | changes))
 
 
 class RunningGatekeeper:
@@ -52,17 +66,7 @@ class RunningGatekeeper:
         # The path of a Unix socket holds about 100 bytes, fewer than those of pytest's own folders may need.
         self.folder = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
         self.window = window or some_window()
-        usual: dict[str, Any] = {
-            "allow": (ALLOWED,),
-            "require_token": False,
-            "max_window": MAX_WINDOW.total_seconds(),
-            "switch": "the tests' switch",
-            "switch_path": None,
-            "control": str(self.folder / "control"),
-            "window": dump_window(self.window),
-            "token_shown": "the test has it",
-        }
-        self._settings = usual | settings
+        self._settings = {"token_shown": "the test has it"} | settings
         #: Why it has ended.
         self.why = ""
         self._clients: list[DapClient] = []
@@ -80,8 +84,8 @@ class RunningGatekeeper:
 
     def _listening(self, host: str, idle: float | None, attempts: int = 5) -> Gatekeeper:
         self.port = free_port(host)
-        self.config = GatekeeperConfig(**({"bind": f"{host}:{self.port}"} | self._settings))
-        gatekeeper = Gatekeeper(self.config, idle=idle)
+        self.config = some_config(self.folder / "control", **({"bind": f"{host}:{self.port}"} | self._settings))
+        gatekeeper = Gatekeeper(self.config, self.window, idle=idle)
         try:
             gatekeeper.listen()
         except DebuggerError:  # Somebody else has the port by now.

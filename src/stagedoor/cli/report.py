@@ -11,6 +11,7 @@ from stagedoor.console import print_row
 from stagedoor.control.register import holder, seen_by
 from stagedoor.settings.settings import Settings
 from stagedoor.switches import EnvironmentSwitch, FileSwitch, Switch, user_name, windows_elsewhere
+from stagedoor.window.document import shown
 from stagedoor.window.window import Window, format_duration, format_time
 
 
@@ -36,13 +37,15 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
 
     What describes the window is null while none is open.
     """
-    from_environment = isinstance(settings.switch, EnvironmentSwitch)
+    known = dict.fromkeys(("opened_at", "expires_at", "opened_by")) | (shown(window) if window is not None else {})
+    if isinstance(settings.switch, EnvironmentSwitch):
+        known["opened_at"] = None
     return {
         "open": window is not None,
-        "opened_at": format_time(window.opened_at) if window and not from_environment else None,
-        "expires_at": format_time(window.expires_at) if window else None,
+        "opened_at": known["opened_at"],
+        "expires_at": known["expires_at"],
         "seconds_left": int(_left(settings, window).total_seconds()) if window else None,
-        "opened_by": window.opened_by if window else None,
+        "opened_by": known["opened_by"],
         "token": _known_token(settings.switch, window),
         "switch": _spelled(settings.switch),
         "bind": str(settings.bind),

@@ -32,7 +32,7 @@ class TokenBurnt(DebuggerError):
 class BurntWindows:
     """Those of one switch.
 
-    :param config: a gatekeeper's, with or without a window.
+    :param config: a gatekeeper's.
     """
 
     def __init__(self, config: GatekeeperConfig) -> None:

@@ -23,7 +23,7 @@ def main() -> int:
     # A worker's thread may have blocked all signals, as uWSGI's do, and a mask is inherited.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
-        gatekeeper = Gatekeeper(GatekeeperConfig.load(sys.stdin.readline()))
+        gatekeeper = Gatekeeper(*GatekeeperConfig.load(sys.stdin.readline()))
         gatekeeper.listen()
     except (StagedoorError, ValueError) as error:
         print(error)

@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from stagedoor.control import protocol
-from stagedoor.control.config import GatekeeperConfig, load_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlMessage
+from stagedoor.window.document import load_window
 
 from .debuggee import Debuggee
 from .expiry import Expiry, why_unneeded

@@ -10,13 +10,11 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from stagedoor.control import protocol
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
-from stagedoor.control.config import dump_window
 from stagedoor.errors import StagedoorError
 from stagedoor.settings.settings import Settings
 from stagedoor.worker.launcher import lock_path, start_lock
@@ -72,7 +70,7 @@ def run_in_foreground(settings: Settings) -> int:
                 continue
             trouble, served = "", window.token
             try:
-                gatekeeper = Gatekeeper(replace(config, window=dump_window(window)), idle=None, switch=settings.switch)
+                gatekeeper = Gatekeeper(config, window, idle=None, switch=settings.switch)
                 gatekeeper.listen()
             except TokenBurnt as error:
                 _logger.error("%s", error)

@@ -10,11 +10,12 @@ from typing import Any
 
 from stagedoor.access.allowlist import Allowlist
 from stagedoor.control.burnt import BurntWindows
-from stagedoor.control.config import GatekeeperConfig, load_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
 from stagedoor.settings.bind import parse_bind
 from stagedoor.switches import FileSwitch, Switch
-from stagedoor.window.window import format_time
+from stagedoor.window.document import shown
+from stagedoor.window.window import Window
 
 from .control_server import ControlServer
 from .expiry import IDLE, Expiry
@@ -31,14 +32,16 @@ class Gatekeeper:
     """One gatekeeper, for one window.
 
     :param config: what it was started with.
+    :param window: the window.
     :param idle: end when no worker has come for so many seconds, or when nobody needs it any more
         (:func:`~stagedoor.gatekeeper.expiry.why_unneeded`); ``None``: stay until the window's end.
     :param switch: where the window is looked up again; default: the file switch of ``config``, if it names one.
     :raises ConfigurationError: if it is wrong.
-    :raises ValueError: if it holds no window.
     """
 
-    def __init__(self, config: GatekeeperConfig, *, idle: float | None = IDLE, switch: Switch | None = None) -> None:
+    def __init__(
+        self, config: GatekeeperConfig, window: Window, *, idle: float | None = IDLE, switch: Switch | None = None
+    ) -> None:
         if switch is None and config.switch_path is not None:
             switch = FileSwitch(config.switch_path, max_window=config.longest)
         self._idle = idle
@@ -47,7 +50,7 @@ class Gatekeeper:
         self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers)
-        self._expiry = Expiry(load_window(config.window), switch, lambda sentence: self._sessions.say(sentence))
+        self._expiry = Expiry(window, switch, lambda sentence: self._sessions.say(sentence))
         self._peers = Peers(
             Allowlist(config.allow),
             lambda: self._expiry.token,
@@ -108,12 +111,12 @@ class Gatekeeper:
 
     def status(self) -> dict[str, Any]:
         """What ``stagedoor status`` shows: JSON-ready."""
-        window = self._expiry.window
+        window = shown(self._expiry.window)
         return {
             "pid": os.getpid(),
             "bind": str(self._bind),
-            "opened_by": window.opened_by,
-            "expires_at": format_time(window.expires_at),
+            "opened_by": window["opened_by"],
+            "expires_at": window["expires_at"],
             "seconds_left": round(self._expiry.remaining()),
             "allow": list(self._peers.allow),
             "client": self._sessions.holder,

@@ -150,7 +150,7 @@ class Settings:
         return found
 
     def gatekeeper_config(self) -> GatekeeperConfig:
-        """What a gatekeeper for these settings is started with; the window is still to be filled in."""
+        """What a gatekeeper for these settings is started with, whatever its window."""
         switch = self.switch
         return GatekeeperConfig(
             bind=str(self.bind),
@@ -161,7 +161,6 @@ class Settings:
             switch=switch.name,
             switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
             control=str(self.control_path),
-            window={},
             shared_token=self.shared_token,
             token_shown=switch.token_shown,
         )

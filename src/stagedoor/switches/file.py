@@ -21,11 +21,12 @@ import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from stagedoor.access.decision import TOKEN_SHOWN
-from stagedoor.errors import ConfigurationError, SwitchError, WindowRefused, shortened
+from stagedoor.errors import ConfigurationError, SwitchError, WindowRefused
+from stagedoor.window.document import KEYS, dump_window, load_window
 from stagedoor.window.window import (
     CLOCK_TOLERANCE,
     SYSTEM_CLOCK,
@@ -33,9 +34,6 @@ from stagedoor.window.window import (
     Window,
     format_duration,
     format_time,
-    is_name,
-    is_token,
-    parse_time,
 )
 
 from .base import Switch
@@ -43,7 +41,7 @@ from .private_file import PrivateFile, own_directory, user_name
 
 _SIZE_LIMIT = 64 * 1024
 _VERSION = 1
-_KEYS = ["expires_at", "opened_at", "opened_by", "token", "version"]
+_KEYS = sorted([*KEYS, "version"])
 _REOPEN = 'Remove it with "stagedoor close", then open a window again.'
 
 
@@ -193,14 +191,7 @@ def checked_path(path: str | os.PathLike[str], name: str) -> Path:
 
 
 def _dump(window: Window) -> bytes:
-    document = {
-        "version": _VERSION,
-        "opened_at": window.opened_at.isoformat(),  # with microseconds: what is read back is the same window
-        "expires_at": window.expires_at.isoformat(),
-        "opened_by": window.opened_by,
-        "token": window.token,
-    }
-    return json.dumps(document, indent=2).encode() + b"\n"
+    return json.dumps({"version": _VERSION, **dump_window(window)}, indent=2).encode() + b"\n"
 
 
 def _load(content: bytes) -> Window:
@@ -218,24 +209,4 @@ def _load(content: bytes) -> Window:
     document = dict(pairs)
     if type(document["version"]) is not int or document["version"] != _VERSION:
         raise ValueError(f"is not of version {_VERSION}, the only one that this release reads")
-    opened_at = _load_time(document, "opened_at")
-    expires_at = _load_time(document, "expires_at")
-    if expires_at <= opened_at:
-        raise ValueError("holds a window that ends before it begins")
-    opened_by, token = document["opened_by"], document["token"]
-    if not isinstance(opened_by, str) or not is_name(opened_by):
-        raise ValueError("holds an opened_by that is not 1 to 200 printable characters")
-    if not isinstance(token, str) or not is_token(token):
-        raise ValueError("holds a token that is not 16 to 256 letters, digits or -._~+/=")
-    return Window(opened_at, expires_at, opened_by, token)
-
-
-def _load_time(document: dict[str, object], key: str) -> datetime:
-    text = document[key]
-    if not isinstance(text, str):
-        raise ValueError(f"holds an {key} that is not a text")
-    try:
-        return parse_time(text)
-    except ValueError:
-        shown = shortened(text, 40)
-        raise ValueError(f"holds an {key} that is no time with a zone (RFC 3339): {shown}") from None
+    return load_window({key: document[key] for key in KEYS})

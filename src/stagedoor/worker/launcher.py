@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.control import protocol
 from stagedoor.control.burnt import BURNT, BurntWindows, TokenBurnt
-from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.window.window import Window
@@ -34,7 +33,7 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "
 def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> ControlConnection:
     """A connection to the gatekeeper of ``window``, which is started if there is none. Its ``received`` is the welcome.
 
-    :param config: what it is started with; the window is filled in here.
+    :param config: what it is started with.
     :param audit: where the start is recorded.
     :raises TokenBurnt: if there will be none for this window.
     :raises DebuggerError: why there is none now.
@@ -56,7 +55,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
         except OSError:
             with start_lock(path) as is_ours:
                 if is_ours and not _is_served(path):
-                    _start(replace(config, window=dump_window(window)), window)
+                    _start(config, window)
                     audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
                 elif not is_ours:
                     time.sleep(0.01)  # Another worker is just starting it.
@@ -116,7 +115,7 @@ def _start(config: GatekeeperConfig, window: Window) -> None:
     )
     try:
         # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
-        answer, _ = process.communicate(config.dump().encode() + b"\n", timeout=START_PATIENCE)
+        answer, _ = process.communicate(config.dump(window).encode() + b"\n", timeout=START_PATIENCE)
     except subprocess.TimeoutExpired:
         # With whatever it has started, which would hold the pipe.
         with suppress(ProcessLookupError):

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from stagedoor.audit import Audit
-from stagedoor.control.config import GatekeeperConfig, dump_window
+from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlConnection, ControlError, ControlMessage
 from stagedoor.tracing import Pause, Tracing
+from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window, format_duration
 
 from .backend import Debugger

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
 
 from stagedoor import forking
 from stagedoor.audit import Audit
 from stagedoor.control.register import Register
 from stagedoor.errors import SwitchError
 from stagedoor.switches.base import Switch
+from stagedoor.window.document import shown
 from stagedoor.window.window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
 
 #: Seconds between two looks at the switch: a change is noticed within one second, and no request pays for more than a
@@ -208,17 +208,9 @@ class WindowWatch:
         else:
             sentence = f"the window opened by {window.opened_by} now ends at {end}"
         if event is not None:
-            self._audit.record(event, sentence, level=logging.WARNING, **_fields(window))
+            self._audit.record(event, sentence, level=logging.WARNING, **shown(window))
 
     def _record_end(self, window: Window, over: bool, *, is_believed: bool) -> None:
         if self._register is None or self._register.leave(window, is_over=is_believed):
             event, how = ("expired", "reached its end") if over else ("closed", "was closed")
-            self._audit.record(event, f"the window opened by {window.opened_by} {how}", **_fields(window))
-
-
-def _fields(window: Window) -> dict[str, Any]:
-    return {
-        "opened_at": format_time(window.opened_at),
-        "expires_at": format_time(window.expires_at),
-        "opened_by": window.opened_by,
-    }
+            self._audit.record(event, f"the window opened by {window.opened_by} {how}", **shown(window))
