@@ -14,7 +14,8 @@ import pytest
 from stagedoor.audit import Audit
 from stagedoor.errors import SwitchError
 from stagedoor.switches import MemorySwitch
-from stagedoor.window.window import CLOCK_TOLERANCE, Window, new_window
+from stagedoor.window.lifetime import CLOCK_TOLERANCE
+from stagedoor.window.window import Window, new_window
 from stagedoor.worker import watch
 from stagedoor.worker.watch import LOOK_EVERY, WindowWatch
 from support.clock import SettableClock

@@ -10,10 +10,6 @@ from hypothesis import strategies as st
 
 from stagedoor.errors import ConfigurationError, WindowRefused
 from stagedoor.window.window import (
-    CLOCK_TOLERANCE,
-    Clock,
-    Deadline,
-    Window,
     extended_window,
     format_duration,
     format_time,
@@ -220,65 +216,3 @@ class TestExtendedWindow:
         clock.set_wall(-2 * HOUR)
         with pytest.raises(WindowRefused):
             extended_window(window, HOUR, max_window=HOUR, clock=clock)
-
-
-class TestDeadline:
-    def window(self, clock: Clock) -> Window:
-        return new_window(HOUR, opened_by="alice", max_window=HOUR, clock=clock)
-
-    def test_counts_down_in_seconds(self) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.pass_time(MINUTE)
-        assert deadline.remaining() == 59 * 60
-
-    @given(
-        passed=st.timedeltas(timedelta(0), 2 * HOUR),
-        set_by=st.timedeltas(-2 * HOUR, 2 * HOUR),
-    )
-    def test_the_earlier_of_the_two_clocks_wins(self, passed: timedelta, set_by: timedelta) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.pass_time(passed)
-        clock.set_wall(set_by)
-        by_monotonic, by_wall = HOUR - passed, HOUR - passed - set_by
-        assert deadline.remaining() == pytest.approx(min(by_monotonic, by_wall).total_seconds(), abs=1e-6)
-
-    def test_a_clock_set_back_does_not_prolong_it(self) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.set_wall(-30 * MINUTE)
-        clock.pass_time(HOUR)
-        assert deadline.remaining() <= 0
-
-    def test_a_clock_set_forward_ends_it_earlier(self) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.set_wall(HOUR)
-        assert deadline.remaining() <= 0
-
-    @pytest.mark.parametrize(
-        ("set_by", "trouble"),
-        [
-            pytest.param(timedelta(0), None, id="untouched"),
-            pytest.param(CLOCK_TOLERANCE, None, id="a step of NTP forward"),
-            pytest.param(-CLOCK_TOLERANCE, None, id="a step of NTP back"),
-            pytest.param(40 * SECOND, "was set forward by 40 s", id="set forward"),
-            pytest.param(-40 * SECOND, "was set back by 40 s", id="set back"),
-            pytest.param(-90 * MINUTE, "before the window was opened", id="set back behind the beginning"),
-        ],
-    )
-    def test_a_clock_that_was_set_is_trouble(self, set_by: timedelta, trouble: str | None) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.pass_time(45 * MINUTE)
-        clock.set_wall(set_by)
-        found = deadline.clock_trouble()
-        assert found is None if trouble is None else trouble in (found or "")
-
-    @given(st.timedeltas(timedelta(0), 8 * HOUR))
-    def test_time_that_passes_is_no_trouble(self, passed: timedelta) -> None:
-        clock = SettableClock()
-        deadline = Deadline(self.window(clock), clock)
-        clock.pass_time(passed)
-        assert deadline.clock_trouble() is None

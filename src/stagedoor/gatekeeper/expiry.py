@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from stagedoor.errors import SwitchError
 from stagedoor.switches import Switch
-from stagedoor.window.window import Deadline, Window, format_duration, format_time
+from stagedoor.window.lifetime import Deadline, Ending
+from stagedoor.window.window import Window, format_duration, format_time
 
 #: Seconds between two looks at the switch and the deadline.
 TICK = 0.2
@@ -21,9 +22,6 @@ LEFT = 0.5
 ORPHANED = 60.0
 #: The developer is warned this many seconds before the window's end.
 WARNINGS = (300.0, 60.0)
-
-_OVER = "The window has reached its end."
-_CLOSED = "The window was closed."
 
 
 class Expiry:
@@ -78,19 +76,18 @@ class Expiry:
 
     def look(self) -> str | None:
         """Look at the clock and the switch now; returns why the window is over, a sentence, or ``None``."""
-        if self._deadline.remaining() <= 0:
-            return _OVER
-        if trouble := self._deadline.clock_trouble():
-            return f"Nobody can say any more when the window ends: {trouble}."
-        if self._switch is None:
-            return None
-        try:
-            window = self._switch.read()
-        except SwitchError as error:
-            return f"The switch can't be trusted: {error}"
-        if window is None or window.token != self.token:
-            return _OVER if self._deadline.remaining() <= 0 else _CLOSED
-        self.move_end(window)
+        window: Window | None = self.window
+        ending = self._deadline.ending(window)
+        if ending is None and self._switch is not None:
+            try:
+                window = self._switch.read()
+            except SwitchError as error:
+                return f"The switch can't be trusted: {error}"
+            ending = self._deadline.ending(window)
+        if ending is not None:
+            return _told(ending)
+        if window is not None:
+            self.move_end(window)
         return None
 
     def _warn(self) -> None:
@@ -128,6 +125,12 @@ def why_unneeded(
     if min(alone, unattended) <= patience:
         return None
     return "No worker is left, and nobody is attached." if had_workers else f"No worker has come within {idle:g} s."
+
+
+def _told(ending: Ending) -> str:
+    if ending.doubt is not None:
+        return f"Nobody can say any more when the window ends: {ending.doubt}."
+    return "The window has reached its end." if ending.is_expired else "The window was closed."
 
 
 def format_left(seconds: float) -> str:

@@ -12,7 +12,7 @@ class Switch(ABC):
     """Where a window is stored and read from.
 
     Reading never blocks for long and has no side effects. A switch knows nothing of who is watching it;
-    whether the window that it holds is over is judged by the reader (:class:`stagedoor.window.window.Deadline`), but
+    whether the window that it holds is over is judged by the reader (:class:`stagedoor.window.lifetime.Deadline`), but
     a switch never returns a window that it can tell to be over, or one longer than ``max_window``.
 
     :param max_window: the longest window that this switch opens or believes.

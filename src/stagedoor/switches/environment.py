@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from stagedoor.errors import ConfigurationError, WindowRefused
+from stagedoor.window.lifetime import Deadline
 from stagedoor.window.window import (
     SYSTEM_CLOCK,
     Clock,
-    Deadline,
     Window,
     format_duration,
     format_time,
@@ -72,7 +72,7 @@ class EnvironmentSwitch(Switch):
         self._deadline = Deadline(Window(now, expires_at, "environment", token or new_token()), clock)
 
     def read(self) -> Window | None:
-        if self._deadline is None or self._deadline.remaining() <= 0:
+        if self._deadline is None or self._deadline.is_over:
             return None
         return self._deadline.window
 

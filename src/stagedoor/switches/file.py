@@ -27,8 +27,8 @@ from pathlib import Path
 from stagedoor.access.decision import TOKEN_SHOWN
 from stagedoor.errors import ConfigurationError, SwitchError, WindowRefused
 from stagedoor.window.document import KEYS, dump_window, load_window
+from stagedoor.window.lifetime import CLOCK_TOLERANCE
 from stagedoor.window.window import (
-    CLOCK_TOLERANCE,
     SYSTEM_CLOCK,
     Clock,
     Window,

@@ -6,7 +6,8 @@ import threading
 from datetime import timedelta
 
 from stagedoor import forking
-from stagedoor.window.window import SYSTEM_CLOCK, Clock, Deadline, Window
+from stagedoor.window.lifetime import Deadline
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Window
 
 from .base import Switch
 
@@ -28,7 +29,7 @@ class MemorySwitch(Switch):
     def read(self) -> Window | None:
         # Without the lock: one read of an attribute is atomic.
         deadline = self._deadline
-        if deadline is None or deadline.remaining() <= 0:
+        if deadline is None or deadline.is_over:
             return None
         return deadline.window
 

@@ -1,4 +1,6 @@
-"""The window: the time in which debugging is enabled, its arithmetic, and the one clock seam."""
+"""The window: the time in which debugging is enabled, its arithmetic, and the one clock seam. Whether it is over is judged in
+:mod:`.lifetime`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from stagedoor.errors import ConfigurationError, WindowRefused, shortened
-
-#: How far the wall clock may drift from the monotonic clock while a window is open before the window counts
-#: as closed. Steps of NTP are far smaller; a set clock or a resumed machine is larger.
-CLOCK_TOLERANCE = timedelta(seconds=30)
 
 #: What a token may be made of: the characters of RFC 7235's token68, which stand unquoted in a header and, by
 #: RFC 6265, in a cookie. 16 characters are the shortest that nobody can try out within a window.
@@ -133,41 +131,6 @@ def _check_length(for_: timedelta, max_window: timedelta) -> None:
             f"{format_duration(max_window)} (max_window).",
             "Open a shorter one, or raise max_window (STAGEDOOR_MAX_WINDOW).",
         )
-
-
-class Deadline:
-    """When one window is over, checked against both clocks: the earlier one wins.
-
-    The monotonic end is fixed when the window is first seen, so setting the wall clock back never prolongs a
-    window. A wall clock that was set while the window was open ends it: nobody can say any more when its end
-    is.
-    """
-
-    def __init__(self, window: Window, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.window = window
-        self._clock = clock
-        now = clock.now()
-        self._seen_monotonic = clock.monotonic()
-        self._seen_wall = now
-        self._monotonic_end = self._seen_monotonic + (window.expires_at - now).total_seconds()
-
-    def remaining(self) -> float:
-        """Seconds until the end; zero or less when the window is over."""
-        wall = (self.window.expires_at - self._clock.now()).total_seconds()
-        return min(wall, self._monotonic_end - self._clock.monotonic())
-
-    def clock_trouble(self) -> str | None:
-        """Why the clock can't be trusted for this window, as a clause for the log, or ``None``."""
-        now = self._clock.now()
-        if now < self.window.opened_at - CLOCK_TOLERANCE:
-            return f"the clock says {format_time(now)}, which is before the window was opened"
-        elapsed = timedelta(seconds=self._clock.monotonic() - self._seen_monotonic)
-        drift = (now - self._seen_wall) - elapsed
-        if abs(drift) > CLOCK_TOLERANCE:
-            direction = "forward" if drift > timedelta(0) else "back"
-            seconds = abs(drift).total_seconds()
-            return f"the clock was set {direction} by {seconds:.0f} s while the window was open"
-        return None
 
 
 def parse_duration(text: str, name: str = "duration") -> timedelta:

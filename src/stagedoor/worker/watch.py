@@ -11,7 +11,8 @@ from stagedoor.control.register import Register
 from stagedoor.errors import SwitchError
 from stagedoor.switches.base import Switch
 from stagedoor.window.document import shown
-from stagedoor.window.window import SYSTEM_CLOCK, Clock, Deadline, Window, format_time
+from stagedoor.window.lifetime import Deadline, Ending
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Window, format_time
 
 #: Seconds between two looks at the switch: a change is noticed within one second, and no request pays for more than a
 #: comparison of the time.
@@ -73,7 +74,7 @@ class WindowWatch:
         if look or now >= self._next_look or not self._has_looked:
             self._look_or_wait(now, look=look)
         deadline = self._deadline
-        if deadline is None or deadline.remaining() <= 0 or not self._has_looked:
+        if deadline is None or deadline.is_over or not self._has_looked:
             return None
         return deadline.window
 
@@ -122,11 +123,11 @@ class WindowWatch:
             deadline = Deadline(window, self._clock)
         # Also of a window that just went away: the switch may have found it over because the clock was set.
         judged = deadline or before
-        reason = self._distrust(judged) if judged is not None else None
+        ending = judged.ending(window) if judged is not None else None
+        reason = self._distrust(judged.window, ending) if judged is not None else None
         if reason is not None:
             self._untrusted(reason)
-            deadline = None
-        if deadline is not None and deadline.remaining() <= 0:
+        if reason is not None or ending is not None:
             deadline = None
         deadline = self._record_change(before, deadline, is_believed=reason is None)
         self._deadline = deadline
@@ -150,16 +151,14 @@ class WindowWatch:
             self._trouble = None
         return window
 
-    def _distrust(self, deadline: Deadline) -> str | None:
+    def _distrust(self, window: Window, ending: Ending | None) -> str | None:
         """Why this window is not believed: once the clock was set, its end is anybody's guess for this process."""
-        token = deadline.window.token
-        if token != self._distrusted:
-            reason = deadline.clock_trouble()
-            if reason is None:
+        if window.token != self._distrusted:
+            if ending is None or ending.doubt is None:
                 return None
-            self._distrusted = token
+            self._distrusted = window.token
             self._distrust_reason = (
-                f"{reason}, so the window opened by {deadline.window.opened_by} counts as closed. Open a new one."
+                f"{ending.doubt}, so the window opened by {window.opened_by} counts as closed. Open a new one."
             )
         return self._distrust_reason
 
@@ -174,9 +173,8 @@ class WindowWatch:
         """
         old = before.window if before is not None else None
         new = after.window if after is not None else None
-        if old is not None and (new is None or new.token != old.token):
-            over = before is not None and before.remaining() <= 0
-            self._record_end(old, over, is_believed=is_believed)
+        if before is not None and (new is None or new.token != before.window.token):
+            self._record_end(before, is_believed=is_believed)
         if new is None:
             self._refused = None
         elif old is None or new.token != old.token:
@@ -210,7 +208,9 @@ class WindowWatch:
         if event is not None:
             self._audit.record(event, sentence, level=logging.WARNING, **shown(window))
 
-    def _record_end(self, window: Window, over: bool, *, is_believed: bool) -> None:
+    def _record_end(self, deadline: Deadline, *, is_believed: bool) -> None:
+        window = deadline.window
         if self._register is None or self._register.leave(window, is_over=is_believed):
-            event, how = ("expired", "reached its end") if over else ("closed", "was closed")
+            is_expired = deadline.ended().is_expired
+            event, how = ("expired", "reached its end") if is_expired else ("closed", "was closed")
             self._audit.record(event, f"the window opened by {window.opened_by} {how}", **shown(window))
