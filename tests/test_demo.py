@@ -19,7 +19,7 @@ import pytest
 
 from stagedoor.dap.ide import Ide
 from stagedoor.demo.visitors import PAIRS
-from stagedoor.gatekeeper.expiry import IDLE
+from stagedoor.gatekeeper.patience import USUAL
 from support.servers import is_listening
 from support.waiting import wait_for
 
@@ -190,7 +190,7 @@ def test_nothing_lasts_when_it_is_killed(demo: Run) -> None:
     run.process.kill()
     run.wait()
     # If it was killed before it has moved the window's end, its gatekeeper waits for another worker first.
-    wait_for(lambda: not run.processes(), "the application and its debugger to end", timeout=IDLE + 5)
+    wait_for(lambda: not run.processes(), "the application and its debugger to end", timeout=(USUAL.idle or 0) + 5)
 
 
 def get(port: int, source: str) -> str:

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagedoor.dap import wire
-from stagedoor.gatekeeper import client as client_module
 from stagedoor.gatekeeper import crowd, tcp_table
 from stagedoor.gatekeeper.crowd import Census, Peer, at_address, of_user, to_evict
+from stagedoor.gatekeeper.patience import Patience
 from support.other_user import CROWD, NOBODY, OtherUser, as_root
 from support.scripted import RunningGatekeeper
 from support.waiting import wait_for
@@ -205,10 +205,11 @@ SPOKEN = {
 @in_the_table
 @pytest.mark.parametrize("spoken", SPOKEN.values(), ids=SPOKEN.keys())
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_another_users_connections_keep_nobody_out(spoken: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "FAREWELL_PATIENCE", 60.0)
-    monkeypatch.setattr(client_module, "HANDSHAKE_PATIENCE", 60.0)
-    with RunningGatekeeper() as gatekeeper, ExitStack() as users:
+def test_another_users_connections_keep_nobody_out(spoken: str, when: str) -> None:
+    with (
+        RunningGatekeeper(patience=Patience(farewell=60.0, handshake=60.0, idle=None)) as gatekeeper,
+        ExitStack() as users,
+    ):
         developer = gatekeeper.connect() if when == "before" else None
         for _ in range(2):
             users.enter_context(OtherUser(CROWD, gatekeeper.port, 80, spoken)).says("connected")

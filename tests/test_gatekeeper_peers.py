@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
-from stagedoor.gatekeeper import client as client_module
-from stagedoor.gatekeeper import port_server
 from stagedoor.gatekeeper.listener import Listener
+from stagedoor.gatekeeper.patience import Patience
 from support.network import ALLOWED_OUTSIDE, SERVER, STRANGER_OUTSIDE, network_of_its_own
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED
@@ -268,9 +267,8 @@ def test_who_leaves_before_attaching_gets_an_answer(gatekeeper: RunningGatekeepe
 # Whoever keeps a connection open
 
 
-def test_who_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "HANDSHAKE_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_who_says_nothing_is_not_waited_for_for_long(start: Start) -> None:
+    gatekeeper = start(patience=Patience(handshake=0.2, idle=None))
     attached = gatekeeper.attach()
     started = time.monotonic()
     with connected(gatekeeper, ALLOWED) as peer:
@@ -279,11 +277,8 @@ def test_who_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: 
     attached.request("threads")  # It is attached, and may say nothing for as long as it likes.
 
 
-def test_when_too_many_have_not_attached_the_one_that_has_waited_longest_gives_way(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(port_server, "WAITING_CAP", 3)
-    gatekeeper = start()
+def test_when_too_many_have_not_attached_the_one_that_has_waited_longest_gives_way(start: Start) -> None:
+    gatekeeper = start(patience=Patience(waiting=3, idle=None))
     attached = gatekeeper.attach()
     silent = [connected(gatekeeper) for _ in range(3)]
     with DapClient(("127.0.0.1", gatekeeper.port), source_address=(ALLOWED, 0)) as fourth:

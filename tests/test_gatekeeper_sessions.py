@@ -15,7 +15,7 @@ import pytest
 from stagedoor.dap import client as dap_client
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
-from stagedoor.gatekeeper import child, client, root, sessions
+from stagedoor.gatekeeper.patience import Patience
 from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker
 from support.servers import ALLOWED
 from support.waiting import wait_for
@@ -96,9 +96,8 @@ def test_a_client_that_hangs_up_without_a_word_holds_nothing_any_more(gatekeeper
     gatekeeper.attach(OTHER_DEVELOPER)
 
 
-def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root, "HANDSHAKE_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start) -> None:
+    gatekeeper = start(patience=Patience(handshake=0.2, idle=None))
     halfway = gatekeeper.connect()
     halfway.request("initialize", {"adapterID": "debugpy"})
     attach = halfway.send("attach", {"stagedoorToken": gatekeeper.window.token})
@@ -107,11 +106,8 @@ def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start, monk
     gatekeeper.attach(OTHER_DEVELOPER)
 
 
-def test_a_worker_that_joins_while_the_client_is_welcomed_is_announced_once(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "SEEN_PATIENCE", 0.3)
-    gatekeeper = start()
+def test_a_worker_that_joins_while_the_client_is_welcomed_is_announced_once(start: Start) -> None:
+    gatekeeper = start(patience=Patience(seen=0.3, idle=None))
     worker = gatekeeper.worker(deaf=True)
     session = gatekeeper.connect()
     session.request("initialize", {"adapterID": "debugpy", "supportsStartDebuggingRequest": True})
@@ -133,8 +129,7 @@ def test_the_attach_is_answered_when_the_workers_know_of_it(gatekeeper: RunningG
 
 
 def test_a_worker_that_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SEEN_PATIENCE", 0.1)
-    gatekeeper = start()
+    gatekeeper = start(patience=Patience(seen=0.1, idle=None))
     worker = gatekeeper.worker()
     monkeypatch.setattr(worker, "say", lambda message: None)
     gatekeeper.attach()
@@ -303,15 +298,12 @@ def test_a_client_that_attaches_later_is_told_of_workers_that_have_joined(gateke
     opened(gatekeeper, again).request("threads")
 
 
-def test_a_client_that_ignores_a_worker_is_told_and_not_waited_for(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_client_that_ignores_a_worker_is_told_and_not_waited_for(start: Start) -> None:
+    gatekeeper = start(patience=Patience(child=0.2, idle=None))
     session, worker, _ = joined(gatekeeper)
     worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
     line = wait_console(session, "did not open")
-    assert line.startswith(f"Stagedoor: your IDE did not open a session for worker {PID} within 3 s")
+    assert line.startswith(f"Stagedoor: your IDE did not open a session for worker {PID} within 0.2 s")
     assert line.endswith("until it has.")  # It knows how to, as far as it has said.
     # Late is better than never.
     before = len(worker.told)
@@ -319,11 +311,8 @@ def test_a_client_that_ignores_a_worker_is_told_and_not_waited_for(
     worker.wait_told(lambda message: message == {"client": "on"} in worker.told[before:], "the client to be back")
 
 
-def test_a_client_that_attaches_to_a_worker_and_stops_halfway_is_not_waited_for(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_client_that_attaches_to_a_worker_and_stops_halfway_is_not_waited_for(start: Start) -> None:
+    gatekeeper = start(patience=Patience(child=0.2, idle=None))
     session, worker, _ = joined(gatekeeper)
     halfway = gatekeeper.connect()
     halfway.request("initialize", {"adapterID": "debugpy"})
@@ -332,16 +321,12 @@ def test_a_client_that_attaches_to_a_worker_and_stops_halfway_is_not_waited_for(
     worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
     line = wait_console(session, "was not configured")
     assert line.startswith(
-        f"Stagedoor: the session for worker {PID} was not configured within 3 s (your IDE has not sent"
+        f"Stagedoor: the session for worker {PID} was not configured within 0.2 s (your IDE has not sent"
     )
 
 
-def test_a_debugger_that_does_not_answer_is_not_blamed_on_the_ide_and_the_next_one_is_used(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
-    monkeypatch.setattr(child, "ANSWER_PATIENCE", 0.6)
-    gatekeeper = start()
+def test_a_debugger_that_does_not_answer_is_not_blamed_on_the_ide_and_the_next_one_is_used(start: Start) -> None:
+    gatekeeper = start(patience=Patience(child=0.2, answer=0.6, idle=None))
     session, worker, slow = joined(gatekeeper, mute=("initialize",))
     with pytest.raises(RequestFailed, match="did not answer within"):
         opened(gatekeeper, session)
@@ -353,9 +338,8 @@ def test_a_debugger_that_does_not_answer_is_not_blamed_on_the_ide_and_the_next_o
     opened(gatekeeper, session).request("threads")
 
 
-def test_a_worker_that_was_late_and_is_left_is_left(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_worker_that_was_late_and_is_left_is_left(start: Start) -> None:
+    gatekeeper = start(patience=Patience(child=0.2, idle=None))
     session, worker, debugger = joined(gatekeeper)
     worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
     opened(gatekeeper, session).request("disconnect")
@@ -368,9 +352,8 @@ def test_a_worker_that_was_late_and_is_left_is_left(start: Start, monkeypatch: p
 def test_a_client_that_can_open_no_sessions_is_told_what_it_lacks(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(root, "CHILD_PATIENCE", 0.2)
     monkeypatch.setitem(dap_client._INITIALIZE, "supportsStartDebuggingRequest", False)
-    session, _, _ = joined(start())
+    session, _, _ = joined(start(patience=Patience(child=0.2, idle=None)))
     assert "It has not announced startDebugging" in wait_console(session, "did not open")
 
 
@@ -529,11 +512,8 @@ MUTE = {"initialize": "attach", "attach": "attach", "configurationDone": "attach
 
 
 @pytest.mark.parametrize("command", MUTE)
-def test_a_debugger_that_does_not_answer_is_not_waited_for_for_long(
-    start: Start, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    monkeypatch.setattr(child, "ANSWER_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_debugger_that_does_not_answer_is_not_waited_for_for_long(start: Start, command: str) -> None:
+    gatekeeper = start(patience=Patience(answer=0.2, idle=None))
     session, _, debugger = joined(gatekeeper, mute=(command,))
     child_session = gatekeeper.connect()
     child_session.request("initialize", {"adapterID": "debugpy"})
@@ -557,17 +537,15 @@ def test_a_debugger_that_refuses_is_quoted(gatekeeper: RunningGatekeeper, comman
         opened(gatekeeper, session)
 
 
-def test_a_debugger_that_does_not_let_go_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "ANSWER_PATIENCE", 0.2)
-    gatekeeper = start()
+def test_a_debugger_that_does_not_let_go_is_given_up(start: Start) -> None:
+    gatekeeper = start(patience=Patience(answer=0.2, idle=None))
     session, _, debugger = joined(gatekeeper, mute=("disconnect",))
     opened(gatekeeper, session).disconnect()
     debugger.wait_closed()
 
 
-def test_a_client_cannot_heap_up_requests(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "UNANSWERED_CAP", 20)
-    gatekeeper = start()
+def test_a_client_cannot_heap_up_requests(start: Start) -> None:
+    gatekeeper = start(patience=Patience(unanswered=20, idle=None))
     session, _, debugger = joined(gatekeeper, mute=("variables",))
     child_session = opened(gatekeeper, session)
     for _ in range(20):
@@ -587,11 +565,8 @@ def flooding(debugger: ScriptedDebugger, megabytes: int) -> None:
         debugger.send_event("output", {"category": "stdout", "output": line})
 
 
-def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "UNREAD_CAP", 2_000_000)
-    gatekeeper = start()
+def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: Start) -> None:
+    gatekeeper = start(patience=Patience(unread=2_000_000, idle=None))
     session, worker, debugger = joined(gatekeeper)
     configuration = session.wait_reverse_request("startDebugging")["configuration"]
     with closing(stuck_client(gatekeeper, configuration)):

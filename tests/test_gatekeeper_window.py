@@ -18,8 +18,8 @@ import pytest
 from stagedoor.control import protocol
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
-from stagedoor.gatekeeper import control_server, expiry
-from stagedoor.gatekeeper.expiry import IDLE, LEFT, ORPHANED, why_unneeded
+from stagedoor.gatekeeper.expiry import why_unneeded
+from stagedoor.gatekeeper.patience import FOREGROUND, USUAL, Patience
 from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.settings.bind import parse_bind
 from stagedoor.settings.settings import Settings
@@ -86,7 +86,7 @@ def test_a_gatekeeper_that_was_left_by_its_workers_makes_room_for_those_it_does_
     start: Start, hello: dict[str, Any]
 ) -> None:
     """The server was restarted, with other settings or with another window in its environment."""
-    gatekeeper = start(idle=60.0)
+    gatekeeper = start(patience=Patience(idle=60.0))
     first = gatekeeper.worker()
     other = ScriptedWorker(gatekeeper, pid=first.pid + 1, **hello)
     assert "refused" in other.answer
@@ -215,11 +215,8 @@ def test_nonsense_on_the_control_socket_does_no_harm(gatekeeper: RunningGatekeep
     assert gatekeeper.status()["workers"] == []
 
 
-def test_who_does_not_say_what_the_connection_is_for_is_not_waited_for(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(control_server, "FIRST_LINE_PATIENCE", 0.1)
-    gatekeeper = start()
+def test_who_does_not_say_what_the_connection_is_for_is_not_waited_for(start: Start) -> None:
+    gatekeeper = start(patience=Patience(first_line=0.1, idle=None))
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(gatekeeper.config.control)
         peer.settimeout(5)
@@ -363,7 +360,7 @@ def test_it_ends_when_the_switch_cannot_be_trusted(start: Start, tmp_path: Path)
 
 
 def test_it_ends_within_a_second_when_no_worker_is_left_and_nobody_is_attached(start: Start) -> None:
-    gatekeeper = start(idle=0.3)
+    gatekeeper = start(patience=Patience(idle=0.3))
     worker = gatekeeper.worker()
     with pytest.raises(AssertionError, match="has not ended"):
         gatekeeper.ended(0.6)
@@ -372,8 +369,10 @@ def test_it_ends_within_a_second_when_no_worker_is_left_and_nobody_is_attached(s
 
 
 def test_it_ends_when_no_worker_ever_comes(start: Start) -> None:
-    assert start(idle=0.3).ended(1) == "No worker has come within 0.3 s."
+    assert start(patience=Patience(idle=0.3)).ended(1) == "No worker has come within 0.3 s."
 
+
+LEFT, ORPHANED = USUAL.left, USUAL.orphaned
 
 NEEDED: dict[str, tuple[dict[str, Any], str | None]] = {
     "a worker is there": ({"alone": 0.0, "unattended": 99.0}, None),
@@ -391,22 +390,22 @@ NEEDED: dict[str, tuple[dict[str, Any], str | None]] = {
         {"alone": ORPHANED + 0.1, "unattended": 0.0, "reads_switch": False}, "only workers can tell",
     ),
     "only workers read it, nobody is attached": ({"alone": 1.0, "unattended": 1.0, "reads_switch": False}, "No worker"),
-    "in the foreground": ({"alone": 999.0, "unattended": 999.0, "idle": None}, None),
+    "in the foreground": ({"alone": 999.0, "unattended": 999.0, "patience": FOREGROUND}, None),
     "in the foreground, only workers read the switch": (
-        {"alone": 999.0, "unattended": 0.0, "idle": None, "reads_switch": False}, None,
+        {"alone": 999.0, "unattended": 0.0, "patience": FOREGROUND, "reads_switch": False}, None,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("case", "why"), NEEDED.values(), ids=NEEDED.keys())
 def test_who_needs_a_gatekeeper(case: dict[str, Any], why: str | None) -> None:
-    usual = {"had_workers": True, "reads_switch": True, "idle": IDLE}
+    usual = {"had_workers": True, "reads_switch": True, "patience": USUAL}
     answer = why_unneeded(**(usual | case))
     assert answer is None if why is None else why in str(answer)
 
 
 def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Start, tmp_path: Path) -> None:
-    switched = Switched(start, tmp_path, idle=0.3)
+    switched = Switched(start, tmp_path, patience=Patience(idle=0.3))
     gatekeeper = switched.gatekeeper
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
@@ -426,7 +425,7 @@ def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Star
 
 
 def test_when_the_server_never_comes_back_it_stays_until_the_client_leaves(start: Start, tmp_path: Path) -> None:
-    gatekeeper = Switched(start, tmp_path, idle=0.3).gatekeeper
+    gatekeeper = Switched(start, tmp_path, patience=Patience(idle=0.3)).gatekeeper
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -450,7 +449,7 @@ def test_in_the_foreground_it_stays_also_when_workers_and_client_have_gone(gatek
 
 
 def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None:
-    gatekeeper = start(some_window(timedelta(seconds=1.5)), idle=0.3)
+    gatekeeper = start(some_window(timedelta(seconds=1.5)), patience=Patience(idle=0.3))
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -462,7 +461,7 @@ def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None
 
 
 def test_closing_comes_also_without_a_worker(start: Start, tmp_path: Path) -> None:
-    switched = Switched(start, tmp_path, idle=0.3)
+    switched = Switched(start, tmp_path, patience=Patience(idle=0.3))
     worker = switched.gatekeeper.worker()
     session = switched.gatekeeper.attach()
     worker.close()
@@ -473,12 +472,9 @@ def test_closing_comes_also_without_a_worker(start: Start, tmp_path: Path) -> No
     assert switched.gatekeeper.ended(1) == "The window was closed."
 
 
-def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while(start: Start) -> None:
     """It was in the memory of a process that was killed, or in the environment of one that is restarted without it."""
-    monkeypatch.setattr(expiry, "ORPHANED", 0.5)
-    gatekeeper = start(idle=0.3)
+    gatekeeper = start(patience=Patience(orphaned=0.5, idle=0.3))
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -496,7 +492,7 @@ def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while
 def test_whoever_is_attached_is_told_why_another_gatekeeper_takes_the_place(
     start: Start, tmp_path: Path, hello: dict[str, Any], how: str
 ) -> None:
-    gatekeeper = Switched(start, tmp_path, idle=60.0).gatekeeper
+    gatekeeper = Switched(start, tmp_path, patience=Patience(idle=60.0)).gatekeeper
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -510,7 +506,7 @@ def test_whoever_is_attached_is_told_why_another_gatekeeper_takes_the_place(
 
 
 def test_what_happens_while_there_is_no_worker_is_written_to_the_log_by_the_next(start: Start, tmp_path: Path) -> None:
-    gatekeeper = Switched(start, tmp_path, idle=60.0).gatekeeper
+    gatekeeper = Switched(start, tmp_path, patience=Patience(idle=60.0)).gatekeeper
     session = gatekeeper.attach()
     wait_console(session, "window opened by")
     worker = gatekeeper.worker()

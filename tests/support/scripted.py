@@ -25,6 +25,7 @@ from stagedoor.control.protocol import ControlConnection, ControlMessage
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient
 from stagedoor.errors import DebuggerError
+from stagedoor.gatekeeper.patience import FOREGROUND, Patience
 from stagedoor.gatekeeper.process import Gatekeeper
 from stagedoor.window.window import Window, new_window
 from support.servers import ALLOWED, free_port
@@ -55,13 +56,18 @@ class RunningGatekeeper:
     """A gatekeeper, listening.
 
     :param window: its window.
-    :param idle: end after so many seconds without a worker.
+    :param patience: how long it waits for whom; for a worker for good, unless told otherwise.
     :param host: where it listens, on a free port.
     :param settings: of :class:`~stagedoor.control.config.GatekeeperConfig`, instead of the tests' usual ones.
     """
 
     def __init__(
-        self, window: Window | None = None, *, idle: float | None = None, host: str = "127.0.0.1", **settings: Any
+        self,
+        window: Window | None = None,
+        *,
+        patience: Patience = FOREGROUND,
+        host: str = "127.0.0.1",
+        **settings: Any,
     ) -> None:
         # The path of a Unix socket holds about 100 bytes, fewer than those of pytest's own folders may need.
         self.folder = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
@@ -71,7 +77,7 @@ class RunningGatekeeper:
         self.why = ""
         self._clients: list[DapClient] = []
         self._workers: list[ScriptedWorker] = []
-        self._gatekeeper = self._listening(host, idle)
+        self._gatekeeper = self._listening(host, patience)
         self._loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, name="gatekeeper")
         self.thread.start()
@@ -82,16 +88,16 @@ class RunningGatekeeper:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def _listening(self, host: str, idle: float | None, attempts: int = 5) -> Gatekeeper:
+    def _listening(self, host: str, patience: Patience, attempts: int = 5) -> Gatekeeper:
         self.port = free_port(host)
         self.config = some_config(self.folder / "control", **({"bind": f"{host}:{self.port}"} | self._settings))
-        gatekeeper = Gatekeeper(self.config, self.window, idle=idle)
+        gatekeeper = Gatekeeper(self.config, self.window, patience=patience)
         try:
             gatekeeper.listen()
         except DebuggerError:  # Somebody else has the port by now.
             if attempts == 0:
                 raise
-            return self._listening(host, idle, attempts - 1)
+            return self._listening(host, patience, attempts - 1)
         return gatekeeper
 
     def _run(self) -> None:

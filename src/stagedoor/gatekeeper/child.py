@@ -10,16 +10,14 @@ from stagedoor.dap.wire import Message
 
 from .client import ONLY_ONCE, Client
 from .debuggee import Debuggee, DebuggeeGone
+from .patience import Patience
 from .workers import Worker
-
-#: Seconds that pydevd has for an answer to one of the requests with which a session begins and ends.
-ANSWER_PATIENCE = 5.0
-#: Requests of a client that may be unanswered at the same time.
-UNANSWERED_CAP = 1000
 
 
 class Keeper(Protocol):
     """Who keeps the sessions, as one of them sees it."""
+
+    patience: Patience
 
     def disconnect(self, debuggee: Debuggee) -> None:
         """Leave a debugger: what it has paused runs on."""
@@ -50,6 +48,7 @@ class Child:
         self.worker = worker
         self.configured = False
         self._sessions = sessions
+        self._patience = sessions.patience
         self._attach = attach
         self._debuggee: Debuggee = worker.debuggee
         self._held_back: list[Message] | None = []
@@ -73,8 +72,9 @@ class Child:
             self.client.refuse(message, "Session is already started")
         elif message["command"] == "configurationDone":
             self._configure(message)
-        elif self._debuggee.unanswered >= UNANSWERED_CAP:
-            self.client.refuse(message, f"Worker {self.worker.pid} has {UNANSWERED_CAP} requests to answer already.")
+        elif self._debuggee.unanswered >= self._patience.unanswered:
+            sentence = f"Worker {self.worker.pid} has {self._patience.unanswered} requests to answer already."
+            self.client.refuse(message, sentence)
         else:
             answer = self._debuggee.request(verdict.message["command"], verdict.message.get("arguments"))
             answer.add_done_callback(lambda future: self._answered(message, future))
@@ -136,7 +136,7 @@ class Child:
             self.client.send(event)
 
     async def _ask(self, command: str, arguments: dict[str, Any]) -> Message:
-        async with asyncio.timeout(ANSWER_PATIENCE):
+        async with asyncio.timeout(self._patience.answer):
             return await self._debuggee.request(command, arguments)
 
     def _begin(self, step: Any) -> None:
@@ -150,7 +150,7 @@ class Child:
         except DebuggeeGone:
             self._refuse_attach(f"Worker {self.worker.pid} ended while you attached to it.")
         except TimeoutError:
-            self._refuse_attach(f"Worker {self.worker.pid} did not answer within {ANSWER_PATIENCE:g} s.")
+            self._refuse_attach(f"Worker {self.worker.pid} did not answer within {self._patience.answer:g} s.")
             self._debuggee.close()
         except Exception as error:
             self._refuse_attach(f"The gatekeeper failed with {type(error).__name__}: {error}")

@@ -12,18 +12,8 @@ from stagedoor.dap import policy, wire
 from stagedoor.dap.wire import Message
 
 from .capabilities import CAPABILITIES
+from .patience import Patience
 
-#: Seconds within which a connection must have sent an ``attach`` that is let in.
-HANDSHAKE_PATIENCE = 10.0
-#: The largest message that is read from a client before its ``attach`` is let in, in bytes. Path mappings and rules
-#: are the longest part of one.
-HANDSHAKE_BODY_CAP = 64 * 1024
-#: Seconds that a client has for its ``disconnect`` when its session is over. VS Code takes a connection that ends
-#: before that for a crash of the debug adapter, and says so in a notification.
-FAREWELL_PATIENCE = 0.5
-#: The bytes that may wait for a client that does not read them; then its connection ends. More than the largest
-#: message of a debugger, and a bound on what this process keeps for a client that is stuck.
-UNREAD_CAP = 2 * wire.DEBUGGER_BODY_CAP
 #: What debugpy's own adapter says to a second ``configurationDone``.
 ONLY_ONCE = '"configurationDone" is only allowed during handling of a "launch" or an "attach" request'
 
@@ -46,6 +36,7 @@ class Client:
     :param writer: where to send.
     :param attach: called with the connection's first ``attach``, and that as the policy lets it through; it sets
         :attr:`session` or calls :meth:`turn_away` or :meth:`part`.
+    :param patience: how long it is waited for.
     """
 
     def __init__(
@@ -54,6 +45,7 @@ class Client:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         attach: Callable[[Client, Message, policy.Pass], None],
+        patience: Patience,
     ) -> None:
         self.address = address
         self.initialize_arguments: dict[str, Any] | None = None
@@ -61,6 +53,7 @@ class Client:
         self._reader = reader
         self._writer = writer
         self._attach_session = attach
+        self._patience = patience
         self._seq = itertools.count(1)
         self._parting = False
         self._backlog = bytearray()
@@ -86,7 +79,7 @@ class Client:
             return
         # Not written at once: the time that asyncio takes for that grows with the number of pieces that wait.
         self._backlog += data
-        if unread + len(self._backlog) > UNREAD_CAP:
+        if unread + len(self._backlog) > self._patience.unread:
             self.abort()
         elif self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
@@ -116,7 +109,7 @@ class Client:
             self._writer.write(self._backlog)
             self._writer.close()
             # It may never read what is waiting.
-            asyncio.get_running_loop().call_later(FAREWELL_PATIENCE, self.abort)
+            asyncio.get_running_loop().call_later(self._patience.farewell, self.abort)
 
     def abort(self) -> None:
         """End the connection now."""
@@ -124,8 +117,8 @@ class Client:
 
     async def serve(self) -> None:
         """Read until the peer is gone, breaks the protocol, or has not been let in in time."""
-        patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
-        decoder = wire.Decoder(HANDSHAKE_BODY_CAP)
+        patience = asyncio.get_running_loop().call_later(self._patience.handshake, self._lose_patience)
+        decoder = wire.Decoder(self._patience.handshake_body)
         try:
             while not self._writer.is_closing() and (data := await self._reader.read(65536)):
                 for message in decoder.feed(data):
@@ -159,7 +152,7 @@ class Client:
     def _await_farewell(self) -> None:
         self.session = None
         self._parting = True
-        asyncio.get_running_loop().call_later(FAREWELL_PATIENCE, self.close)
+        asyncio.get_running_loop().call_later(self._patience.farewell, self.close)
 
     def _lose_patience(self) -> None:
         if self.is_undecided:

@@ -17,16 +17,9 @@ from stagedoor.window.document import load_window
 
 from .debuggee import Debuggee
 from .expiry import Expiry, why_unneeded
+from .patience import Patience
 from .sessions import Sessions
 from .workers import Worker
-
-#: Seconds within which a connection must have said what it is for.
-FIRST_LINE_PATIENCE = 5.0
-
-#: Seconds that a peer has to read what was sent to it, once its connection is over.
-FAREWELL_PATIENCE = 0.2
-#: Seconds that the last connection of a worker may take to end when it says hello again.
-PREDECESSOR_PATIENCE = 0.5
 
 _OLD_SETTINGS = (
     "Restart the workers that have the old settings: once they are gone, this one is replaced. Two applications need a"
@@ -49,7 +42,8 @@ class ControlServer:
     :param workers: the workers by process id, kept up to date here.
     :param status: what a command that asks for the status gets.
     :param end: called with the reason, a sentence, when the window is over.
-    :param is_replaceable: workers that this gatekeeper does not fit may end it while it has none, and start another.
+    :param patience: how long peers are waited for. A gatekeeper that waits for good is not replaced: of another one workers
+        that it does not fit may end it while it has none, and start one that does.
     """
 
     def __init__(
@@ -60,8 +54,7 @@ class ControlServer:
         workers: dict[int, Worker],
         status: Callable[[], dict[str, Any]],
         end: Callable[[str], None],
-        *,
-        is_replaceable: bool,
+        patience: Patience,
     ) -> None:
         self._config = config
         self._expiry = expiry
@@ -69,21 +62,18 @@ class ControlServer:
         self._workers = workers
         self._status = status
         self._end = end
-        self._is_replaceable = is_replaceable
+        self._patience = patience
         self._alone_since = time.monotonic()
         self._had_workers = False
 
-    def why_unneeded(self, idle: float | None) -> str | None:
-        """Why nobody needs this gatekeeper any more, a sentence; ``None`` while somebody does.
-
-        :param idle: how long to wait for the first worker, in seconds; ``None``: for good.
-        """
+    def why_unneeded(self) -> str | None:
+        """Why nobody needs this gatekeeper any more, a sentence; ``None`` while somebody does."""
         return why_unneeded(
+            self._patience,
             alone=0.0 if self._workers else time.monotonic() - self._alone_since,
             unattended=self._sessions.unattended,
             had_workers=self._had_workers,
             reads_switch=self._expiry.reads_switch,
-            idle=idle,
         )
 
     async def serve(self, connection: socket.socket) -> None:
@@ -94,7 +84,7 @@ class ControlServer:
             return
         reader, writer = await asyncio.open_connection(sock=connection, limit=protocol.LINE_CAP)
         try:
-            async with asyncio.timeout(FIRST_LINE_PATIENCE):
+            async with asyncio.timeout(self._patience.first_line):
                 first = protocol.decode(await reader.readuntil(b"\n"))
             await self._answer(first, credentials, reader, writer)
         except _BROKEN:
@@ -102,7 +92,7 @@ class ControlServer:
         finally:
             writer.close()
             with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(FAREWELL_PATIENCE):
+                async with asyncio.timeout(self._patience.control_farewell):
                     await writer.wait_closed()
             # A worker that was stopped reads nothing: what waits for it must not keep this process.
             writer.transport.abort()
@@ -158,12 +148,12 @@ class ControlServer:
         elif hello["digest"] != self._config.digest:
             why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
             # What helps only where this one is not replaced: see below.
-            remedy = _OLD_SETTINGS if self._is_replaceable else _FOREGROUND_SETTINGS
+            remedy = _OLD_SETTINGS if self._patience.idle is not None else _FOREGROUND_SETTINGS
             refused = {"refused": why, "remedy": remedy}
             other = "with other settings (allow, require_token, max_window)"
         else:
             return None
-        if not self._workers and self._is_replaceable:
+        if not self._workers and self._patience.idle is not None:
             # The server was restarted, with other settings or another window in its environment. Whoever is attached is
             # told so: he was let in by other settings than those of these workers.
             self._end(f"The server was restarted {other}, and its workers start another gatekeeper: attach again.")
@@ -171,7 +161,7 @@ class ControlServer:
         return refused
 
     async def _refusal_of_second(self, pid: int) -> ControlMessage | None:
-        deadline = time.monotonic() + PREDECESSOR_PATIENCE
+        deadline = time.monotonic() + self._patience.predecessor
         while pid in self._workers:
             if time.monotonic() > deadline:
                 return {

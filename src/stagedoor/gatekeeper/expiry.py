@@ -11,17 +11,7 @@ from stagedoor.switches import Switch
 from stagedoor.window.lifetime import Deadline, Ending
 from stagedoor.window.window import Window, format_duration, format_time
 
-#: Seconds between two looks at the switch and the deadline.
-TICK = 0.2
-#: Seconds that a gatekeeper waits for its first worker.
-IDLE = 10.0
-#: Seconds that it stays when its last worker has gone and nobody is attached: the server may have died.
-LEFT = 0.5
-#: The same while somebody is attached, where only workers can read the window's switch: nobody can tell any more whether
-#: the window was closed. Long enough for a restart.
-ORPHANED = 60.0
-#: The developer is warned this many seconds before the window's end.
-WARNINGS = (300.0, 60.0)
+from .patience import Patience
 
 
 class Expiry:
@@ -30,12 +20,14 @@ class Expiry:
     :param window: the window.
     :param switch: where the window is looked up again; ``None`` where only workers can read it, which then tell.
     :param say: writes a sentence to the developer's debug console.
+    :param patience: how often it looks, and when it warns.
     """
 
-    def __init__(self, window: Window, switch: Switch | None, say: Callable[[str], None]) -> None:
+    def __init__(self, window: Window, switch: Switch | None, say: Callable[[str], None], patience: Patience) -> None:
         self._deadline = Deadline(window)
         self._switch = switch
         self._say = say
+        self._patience = patience
         self._warned: set[float] = set()
 
     @property
@@ -72,7 +64,7 @@ class Expiry:
             if why := self.look() or why_unneeded():
                 return why
             self._warn()
-            await asyncio.sleep(min(TICK, self.remaining()))
+            await asyncio.sleep(min(self._patience.tick, self.remaining()))
 
     def look(self) -> str | None:
         """Look at the clock and the switch now; returns why the window is over, a sentence, or ``None``."""
@@ -93,36 +85,36 @@ class Expiry:
     def _warn(self) -> None:
         remaining = self.remaining()
         length = (self.window.expires_at - self.window.opened_at).total_seconds()
-        due = {warning for warning in WARNINGS if remaining <= warning < length} - self._warned
+        due = {warning for warning in self._patience.warnings if remaining <= warning < length} - self._warned
         if due:
             self._warned |= due
             self._say(f"The window ends in {format_left(remaining)}; paused requests then run on.")
 
 
 def why_unneeded(
-    *, alone: float, unattended: float, had_workers: bool, reads_switch: bool, idle: float | None
+    patience: Patience, *, alone: float, unattended: float, had_workers: bool, reads_switch: bool
 ) -> str | None:
     """Why nobody needs a gatekeeper any more though its window is open, a sentence; ``None`` while somebody does.
 
     A developer who is attached needs it also without a worker: the server is being restarted, or never comes back, which
     can't be told apart. He leaves, or the window ends.
 
+    :param patience: how long it waits for workers.
     :param alone: for how many seconds there has been no worker; 0 while there is one.
     :param unattended: for how many seconds nobody has been attached; 0 while somebody is.
     :param had_workers: whether there has ever been one.
     :param reads_switch: whether the gatekeeper sees by itself that the window is closed.
-    :param idle: how long to wait for the first worker; ``None``: it runs in the foreground, and stays.
     """
+    idle, orphaned = patience.idle, patience.orphaned
     if idle is None or alone <= 0:
         return None
     if unattended <= 0:
-        if reads_switch or alone <= ORPHANED:
+        if reads_switch or alone <= orphaned:
             return None
         return (
-            f"No worker has been left for {ORPHANED:g} s, and only workers can tell whether the window is still open."
+            f"No worker has been left for {orphaned:g} s, and only workers can tell whether the window is still open."
         )
-    patience = LEFT if had_workers else idle
-    if min(alone, unattended) <= patience:
+    if min(alone, unattended) <= (patience.left if had_workers else idle):
         return None
     return "No worker is left, and nobody is attached." if had_workers else f"No worker has come within {idle:g} s."
 

@@ -20,7 +20,7 @@ from stagedoor.settings.settings import Settings
 from stagedoor.worker.launcher import lock_path, start_lock
 
 from .__main__ import ENDING, serve
-from .expiry import TICK
+from .patience import FOREGROUND
 from .process import Gatekeeper
 
 _logger = logging.getLogger("stagedoor.gatekeeper")
@@ -56,7 +56,7 @@ def run_in_foreground(settings: Settings) -> int:
         handle_signals()
         _logger.info("Waiting for a window of %s.", settings.switch.name)
         window, trouble, served = None, "", ""
-        while not told_to_end.wait(TICK):
+        while not told_to_end.wait(FOREGROUND.tick):
             try:
                 window = settings.switch.read()
             except StagedoorError as error:
@@ -70,7 +70,7 @@ def run_in_foreground(settings: Settings) -> int:
                 continue
             trouble, served = "", window.token
             try:
-                gatekeeper = Gatekeeper(config, window, idle=None, switch=settings.switch)
+                gatekeeper = Gatekeeper(config, window, patience=FOREGROUND, switch=settings.switch)
                 gatekeeper.listen()
             except TokenBurnt as error:
                 _logger.error("%s", error)

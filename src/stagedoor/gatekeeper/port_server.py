@@ -9,15 +9,12 @@ from typing import Any
 from stagedoor.access.addresses import normalized
 from stagedoor.access.decision import UNIX_PEER
 
-from .client import FAREWELL_PATIENCE, Client
+from .client import Client
 from .crowd import UNKNOWN, Census, Peer, to_evict
 from .listener import notice_lost_peer
+from .patience import Patience
 from .peers import Peers
 from .sessions import Sessions
-
-#: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say
-#: farewell. For one more one of them ends: see :func:`~.crowd.to_evict`.
-WAITING_CAP = 64
 
 
 class PortServer:
@@ -26,11 +23,13 @@ class PortServer:
     :param peers: who may speak.
     :param sessions: what connections become.
     :param port: the TCP port; 0 for a Unix socket.
+    :param patience: how long connections are waited for, and how many.
     """
 
-    def __init__(self, peers: Peers, sessions: Sessions, port: int) -> None:
+    def __init__(self, peers: Peers, sessions: Sessions, port: int, patience: Patience) -> None:
         self._peers = peers
         self._sessions = sessions
+        self._patience = patience
         self._census = Census(port)
         self._clients: dict[Client, _Connection] = {}  # in the order in which they came
 
@@ -48,7 +47,7 @@ class PortServer:
         except BaseException:
             connection.close()
             raise
-        client = Client(address, reader, writer, self._sessions.attach)
+        client = Client(address, reader, writer, self._sessions.attach, self._patience)
         self._clients[client] = _Connection(connection, peer)
         self._make_room()
         try:
@@ -62,7 +61,7 @@ class PortServer:
             if client.is_undecided:
                 client.abort()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + FAREWELL_PATIENCE
+        deadline = loop.time() + self._patience.farewell
         while self._clients and loop.time() < deadline:
             await asyncio.sleep(0.005)
         for client in self._clients:
@@ -71,8 +70,9 @@ class PortServer:
     def _make_room(self) -> None:
         waiting = [client for client in self._clients if client.session is None]
         # Nobody is looked up before there are too many: most gatekeepers never see more than two.
-        if len(waiting) > WAITING_CAP:
-            evicted = to_evict([self._clients[client].who(self._census) for client in waiting], WAITING_CAP)
+        cap = self._patience.waiting
+        if len(waiting) > cap:
+            evicted = to_evict([self._clients[client].who(self._census) for client in waiting], cap)
             if evicted is not None:
                 # It still has to be served to its end, but makes room at once.
                 del self._clients[waiting[evicted]]

@@ -18,8 +18,9 @@ from stagedoor.window.document import shown
 from stagedoor.window.window import Window
 
 from .control_server import ControlServer
-from .expiry import IDLE, Expiry
+from .expiry import Expiry
 from .listener import Listener
+from .patience import USUAL, Patience
 from .peers import Peers
 from .port import open_port
 from .port_server import PortServer
@@ -33,24 +34,28 @@ class Gatekeeper:
 
     :param config: what it was started with.
     :param window: the window.
-    :param idle: end when no worker has come for so many seconds, or when nobody needs it any more
-        (:func:`~stagedoor.gatekeeper.expiry.why_unneeded`); ``None``: stay until the window's end.
+    :param patience: how long it waits for whom; with ``idle`` it ends too when nobody needs it any more
+        (:func:`~stagedoor.gatekeeper.expiry.why_unneeded`).
     :param switch: where the window is looked up again; default: the file switch of ``config``, if it names one.
     :raises ConfigurationError: if it is wrong.
     """
 
     def __init__(
-        self, config: GatekeeperConfig, window: Window, *, idle: float | None = IDLE, switch: Switch | None = None
+        self,
+        config: GatekeeperConfig,
+        window: Window,
+        *,
+        patience: Patience = USUAL,
+        switch: Switch | None = None,
     ) -> None:
         if switch is None and config.switch_path is not None:
             switch = FileSwitch(config.switch_path, max_window=config.longest)
-        self._idle = idle
         self._bind = parse_bind(config.bind)
         self._control_path = Path(config.control)
         self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers)
-        self._expiry = Expiry(window, switch, lambda sentence: self._sessions.say(sentence))
+        self._expiry = Expiry(window, switch, lambda sentence: self._sessions.say(sentence), patience)
         self._peers = Peers(
             Allowlist(config.allow),
             lambda: self._expiry.token,
@@ -58,10 +63,10 @@ class Gatekeeper:
             audit=self._audit,
             shown=config.token_shown,
         )
-        self._sessions = Sessions(self._bind, self._peers, self._expiry, self._workers, self._audit)
-        self._port_server = PortServer(self._peers, self._sessions, self._bind.port)
+        self._sessions = Sessions(self._bind, self._peers, self._expiry, self._workers, self._audit, patience)
+        self._port_server = PortServer(self._peers, self._sessions, self._bind.port, patience)
         self._control_server = ControlServer(
-            config, self._expiry, self._sessions, self._workers, self.status, self.end, is_replaceable=idle is not None
+            config, self._expiry, self._sessions, self._workers, self.status, self.end, patience
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -125,7 +130,7 @@ class Gatekeeper:
         }
 
     async def _watch(self) -> None:
-        self.end(await self._expiry.watch(lambda: self._control_server.why_unneeded(self._idle)))
+        self.end(await self._expiry.watch(self._control_server.why_unneeded))
 
     def _serve(self, connection: Coroutine[Any, Any, None]) -> None:
         """Serve a connection as a task of its own, whose trouble is nobody else's."""

@@ -10,12 +10,10 @@ from stagedoor.dap import policy, wire
 from stagedoor.dap.wire import Message
 from stagedoor.settings.bind import Bind
 
-from .client import HANDSHAKE_PATIENCE, ONLY_ONCE, Client
+from .client import ONLY_ONCE, Client
 from .debuggee import Debuggee
+from .patience import Patience
 from .workers import Worker
-
-#: Seconds that a client has to open and configure the session of a worker that was announced to it.
-CHILD_PATIENCE = 3.0
 
 _SELECT_WORKER = "This session only announces the workers. Select a paused request below it first."
 _BREAKPOINTS = ("setBreakpoints", "setFunctionBreakpoints", "setExceptionBreakpoints")
@@ -37,6 +35,7 @@ class RootKeeper(Protocol):
     """Who keeps the sessions, as the root session sees it."""
 
     bind: Bind
+    patience: Patience
     root: Root | None
 
     def hold(self, root: Root) -> None:
@@ -68,7 +67,7 @@ class Root:
         self._announced: set[Debuggee] = set()
         self._breakpoint_ids = itertools.count(1)
         client.send(wire.event("initialized"))
-        asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._lose_patience)
+        asyncio.get_running_loop().call_later(sessions.patience.handshake, self._lose_patience)
 
     def request(self, message: Message) -> None:
         command, arguments = message["command"], message.get("arguments") or {}
@@ -121,12 +120,14 @@ class Root:
             self.client.send(wire.request("startDebugging", {"request": "attach", "configuration": configuration}))
         else:
             self.client.send(wire.event("debugpyAttach", configuration | {"request": "attach"}))
-        asyncio.get_running_loop().call_later(CHILD_PATIENCE, self._sessions.check, self, worker, worker.debuggee)
+        patience = self._sessions.patience.child
+        asyncio.get_running_loop().call_later(patience, self._sessions.check, self, worker, worker.debuggee)
 
     def _lose_patience(self) -> None:
         if not self.configured and self._sessions.root is self:
             self._sessions.release(self)
-            sentence = f'"configurationDone" did not come within {HANDSHAKE_PATIENCE:g} s of "attach".'
+            patience = self._sessions.patience.handshake
+            sentence = f'"configurationDone" did not come within {patience:g} s of "attach".'
             self.client.turn_away(self._attach, sentence)
 
     def _configure(self, message: Message) -> None:

@@ -13,17 +13,15 @@ from stagedoor.dap.wire import Message
 from stagedoor.settings.bind import Bind
 from stagedoor.window.window import format_time
 
-from .child import ANSWER_PATIENCE, Child
+from .child import Child
 from .client import Client
 from .debuggee import Debuggee
-from .expiry import ORPHANED, Expiry, format_left
+from .expiry import Expiry, format_left
+from .patience import Patience
 from .peers import Peers
 from .reporting import ForwardedAudit
-from .root import CHILD_PATIENCE, Root
+from .root import Root
 from .workers import Worker
-
-#: Seconds that a client's attach waits for the workers to know of it, at most.
-SEEN_PATIENCE = 0.5
 
 
 class Sessions:
@@ -34,12 +32,20 @@ class Sessions:
     :param expiry: the window.
     :param workers: the workers, by process id.
     :param audit: where clients are recorded.
+    :param patience: how long clients and debuggers are waited for.
     """
 
     def __init__(
-        self, bind: Bind, peers: Peers, expiry: Expiry, workers: Mapping[int, Worker], audit: ForwardedAudit
+        self,
+        bind: Bind,
+        peers: Peers,
+        expiry: Expiry,
+        workers: Mapping[int, Worker],
+        audit: ForwardedAudit,
+        patience: Patience,
     ) -> None:
         self.bind = bind
+        self.patience = patience
         self.root: Root | None = None
         self._held_since = ""
         self._free_since = time.monotonic()
@@ -120,7 +126,7 @@ class Sessions:
             worker.ignored = worker.is_late = False
             worker.seen = ""
             worker.send({"client": "on"})
-        asyncio.get_running_loop().call_later(SEEN_PATIENCE, self._welcome, root)
+        asyncio.get_running_loop().call_later(self.patience.seen, self._welcome, root)
         self.seen()
 
     def seen(self) -> None:
@@ -215,7 +221,7 @@ class Sessions:
             if not self._expiry.reads_switch:
                 stays += (
                     "; but only workers can tell whether it was closed meanwhile, so it ends sooner if none comes within"
-                    f" {ORPHANED:g} s"
+                    f" {self.patience.orphaned:g} s"
                 )
             self.say(f"no worker is left: the server restarts, or has ended. {stays}.")
 
@@ -244,7 +250,8 @@ class Sessions:
         is_open = worker.child is not None and worker.child.configured
         is_current = self.root is root and debuggee is not None and worker.debuggee is debuggee
         if is_current and not is_open and not worker.ignored:
-            self.ignore(worker, _who_is_late(worker, opens_sessions=root.client.opens_sessions), is_late=True)
+            who = _who_is_late(worker, self.patience.child, opens_sessions=root.client.opens_sessions)
+            self.ignore(worker, who, is_late=True)
 
     def disconnect(self, debuggee: Debuggee) -> None:
         """Leave a debugger: what it has paused runs on. One that does not answer is given up."""
@@ -254,25 +261,24 @@ class Sessions:
             if not answer.done():
                 debuggee.close()
 
-        asyncio.get_running_loop().call_later(ANSWER_PATIENCE, give_up)
+        asyncio.get_running_loop().call_later(self.patience.answer, give_up)
 
 
-def _who_is_late(worker: Worker, *, opens_sessions: bool) -> str:
+def _who_is_late(worker: Worker, patience: float, *, opens_sessions: bool) -> str:
     """Whom a session waits for that is not configured yet.
 
+    :param patience: seconds that it was waited for.
     :param opens_sessions: whether the client announced that it knows ``startDebugging``.
     """
     requests = f"so the requests of worker {worker.pid} are not paused"
     if worker.child is not None and worker.debuggee is not None and worker.debuggee.unanswered:
-        return (
-            f"the debugger of worker {worker.pid} did not answer within {CHILD_PATIENCE:g} s, {requests} until it has."
-        )
+        return f"the debugger of worker {worker.pid} did not answer within {patience:g} s, {requests} until it has."
     if worker.child is not None:
         return (
-            f"the session for worker {worker.pid} was not configured within {CHILD_PATIENCE:g} s"
+            f"the session for worker {worker.pid} was not configured within {patience:g} s"
             f' (your IDE has not sent "configurationDone"), {requests} until it is.'
         )
-    late = f"your IDE did not open a session for worker {worker.pid} within {CHILD_PATIENCE:g} s, {requests}"
+    late = f"your IDE did not open a session for worker {worker.pid} within {patience:g} s, {requests}"
     if opens_sessions:
         return f"{late} until it has."
     return f"{late}. It has not announced startDebugging; Stagedoor needs a client that knows that or debugpyAttach."

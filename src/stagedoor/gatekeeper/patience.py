@@ -1,0 +1,70 @@
+"""How long the gatekeeper waits for whom, and how much it bears of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stagedoor.dap import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Every limit of a gatekeeper. Times are in seconds, sizes in bytes."""
+
+    # At the debug port
+
+    #: Within which a connection must have sent an ``attach`` that is let in, and after that ``configurationDone``.
+    handshake: float = 10.0
+    #: That a client has for its ``disconnect`` when its session is over. VS Code takes a connection that ends before that
+    #: for a crash of the debug adapter, and says so in a notification.
+    farewell: float = 0.5
+    #: The largest message that is read from a client before its ``attach`` is let in. Path mappings and rules are the
+    #: longest part of one.
+    handshake_body: int = 64 * 1024
+    #: What may wait for a client that does not read; then its connection ends. More than the largest message of a
+    #: debugger, and a bound on what this process keeps for a client that is stuck.
+    unread: int = 2 * wire.DEBUGGER_BODY_CAP
+    #: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say
+    #: farewell. For one more one of them ends: see :func:`~.crowd.to_evict`.
+    waiting: int = 64
+
+    # In a session
+
+    #: That a client's attach waits for the workers to know of it, at most.
+    seen: float = 0.5
+    #: That a client has to open and configure the session of a worker that was announced to it.
+    child: float = 3.0
+    #: That pydevd has for an answer to one of the requests with which a session begins and ends.
+    answer: float = 5.0
+    #: Requests of a client that may be unanswered at the same time.
+    unanswered: int = 1000
+
+    # At the control socket
+
+    #: Within which a connection must have said what it is for.
+    first_line: float = 5.0
+    #: That the last connection of a worker may take to end when it says hello again.
+    predecessor: float = 0.5
+    #: That a peer has to read what was sent to it, once its connection is over.
+    control_farewell: float = 0.2
+
+    # For the end
+
+    #: Between two looks at the switch and the clock.
+    tick: float = 0.2
+    #: That it waits for its first worker; ``None``: it runs in the foreground, and stays until the window's end, whoever
+    #: comes and goes.
+    idle: float | None = 10.0
+    #: That it stays when its last worker has gone and nobody is attached: the server may have died.
+    left: float = 0.5
+    #: The same while somebody is attached, where only workers can read the window's switch: nobody can tell any more
+    #: whether the window was closed. Long enough for a restart.
+    orphaned: float = 60.0
+    #: How long before the window's end the developer is warned.
+    warnings: tuple[float, ...] = (300.0, 60.0)
+
+
+#: Of one that a worker has started.
+USUAL = Patience()
+#: Of one that runs in the foreground.
+FOREGROUND = Patience(idle=None)
