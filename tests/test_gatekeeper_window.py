@@ -200,6 +200,7 @@ CONTROL_NONSENSE = {
     "a hello that is a number": b'{"hello": 1}\n',
     "an empty hello": b'{"hello": {}}\n',
     "an unknown purpose": b'{"future": {}}\n',
+    "no purpose": b"{}\n",
     "a list": b"[]\n",
 }
 
@@ -212,6 +213,21 @@ def test_nonsense_on_the_control_socket_does_no_harm(gatekeeper: RunningGatekeep
         peer.sendall(data)
         peer.shutdown(socket.SHUT_WR)
         assert peer.recv(1000) == b""
+    assert gatekeeper.status()["workers"] == []
+
+
+TWO_PURPOSES = [("hello", "debuggee"), ("hello", "status"), ("debuggee", "close"), ("status", "close")]
+
+
+@pytest.mark.parametrize("purposes", TWO_PURPOSES, ids=" and ".join)
+def test_a_first_line_with_two_purposes_is_refused_and_does_neither(
+    gatekeeper: RunningGatekeeper, purposes: tuple[str, str]
+) -> None:
+    hello = {"digest": gatekeeper.config.digest, "window": gatekeeper.config.window_id(gatekeeper.window), "pid": 1}
+    answer = gatekeeper.ask(dict.fromkeys(purposes, hello))
+    assert answer == {
+        "refused": f"the first line is for one purpose, and this one names {purposes[0]} and {purposes[1]}"
+    }
     assert gatekeeper.status()["workers"] == []
 
 

@@ -19,7 +19,7 @@ Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with
     command -> {"status": {}}     <- {"status": {...}}
             -> {"close": {}}      <- {"closed": "why"}
 
-The first line decides what the connection is for. The socket is ``0600`` in a directory of ``0700``, and the
+The first line decides what the connection is for: one thing. The socket is ``0600`` in a directory of ``0700``, and the
 gatekeeper asks the kernel who the peer is (``SO_PEERCRED``) before it reads.
 """
 

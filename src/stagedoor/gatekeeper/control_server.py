@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from stagedoor.control import protocol
 from stagedoor.control.config import GatekeeperConfig
@@ -31,6 +31,23 @@ _FOREGROUND_SETTINGS = (
 
 #: What ends a connection, and nothing else.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, protocol.ControlError)
+
+
+class _Peer(NamedTuple):
+    """Who is at the other end of a connection.
+
+    :param credentials: its process and user, from the kernel; ``None`` where that does not tell.
+    """
+
+    credentials: tuple[int, int] | None
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def pid(self, said: ControlMessage) -> int:
+        """Its process id. Where the kernel does not tell who it is, it is believed: the socket is this user's alone. The
+        number of a process in another container is 0 to the kernel here.
+        """
+        return (self.credentials[0] if self.credentials is not None else 0) or int(said["pid"])
 
 
 class ControlServer:
@@ -65,6 +82,13 @@ class ControlServer:
         self._patience = patience
         self._alone_since = time.monotonic()
         self._had_workers = False
+        #: By what the first line of a connection says that it is for. It names one of these.
+        self._purposes: dict[str, Callable[[Any, _Peer], Awaitable[None]]] = {
+            "hello": self._serve_worker,
+            "debuggee": self._serve_debuggee,
+            "status": self._serve_status,
+            "close": self._serve_close,
+        }
 
     def why_unneeded(self) -> str | None:
         """Why nobody needs this gatekeeper any more, a sentence; ``None`` while somebody does."""
@@ -104,21 +128,22 @@ class ControlServer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        for purpose, serve in (("hello", self._serve_worker), ("debuggee", self._serve_debuggee)):
-            if purpose in first:
-                # Where the kernel does not tell who it is, it is believed: the socket is this user's alone. The number of
-                # a process in another container is 0 to the kernel here.
-                pid = (credentials[0] if credentials is not None else 0) or int(first[purpose]["pid"])
-                await serve(pid, first[purpose], reader, writer)
-        if "status" in first:
-            writer.write(protocol.encode({"status": self._status()}))
-        elif "close" in first:
-            writer.write(protocol.encode({"closed": "the gatekeeper ends"}))
-            self._end("The window was closed.")
+        named = [purpose for purpose in self._purposes if purpose in first]
+        if len(named) > 1:
+            why = f"the first line is for one purpose, and this one names {' and '.join(named)}"
+            writer.write(protocol.encode({"refused": why}))
+        elif named:
+            await self._purposes[named[0]](first[named[0]], _Peer(credentials, reader, writer))
 
-    async def _serve_worker(
-        self, pid: int, hello: ControlMessage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _serve_status(self, asked: Any, peer: _Peer) -> None:
+        peer.writer.write(protocol.encode({"status": self._status()}))
+
+    async def _serve_close(self, asked: Any, peer: _Peer) -> None:
+        peer.writer.write(protocol.encode({"closed": "the gatekeeper ends"}))
+        self._end("The window was closed.")
+
+    async def _serve_worker(self, hello: Any, peer: _Peer) -> None:
+        pid, reader, writer = peer.pid(hello), peer.reader, peer.writer
         refused = self._refusal(hello) or await self._refusal_of_second(pid)
         if refused is not None:
             writer.write(protocol.encode(refused))
@@ -185,12 +210,10 @@ class ControlServer:
         elif "over" in message:
             self._end(str(message["over"])[:1000])
 
-    async def _serve_debuggee(
-        self, pid: int, announced: ControlMessage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        worker = self._workers.get(pid)
+    async def _serve_debuggee(self, announced: Any, peer: _Peer) -> None:
+        worker = self._workers.get(peer.pid(announced))
         if worker is not None:
-            debuggee = Debuggee(reader, writer)
+            debuggee = Debuggee(peer.reader, peer.writer)
             self._sessions.joined(worker, debuggee)
             why = None
             try:

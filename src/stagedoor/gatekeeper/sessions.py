@@ -21,7 +21,7 @@ from .patience import Patience
 from .peers import Peers
 from .reporting import ForwardedAudit
 from .root import Root
-from .workers import Worker
+from .workers import Worker, who_is_late
 
 
 class Sessions:
@@ -250,7 +250,7 @@ class Sessions:
         is_open = worker.child is not None and worker.child.configured
         is_current = self.root is root and debuggee is not None and worker.debuggee is debuggee
         if is_current and not is_open and not worker.ignored:
-            who = _who_is_late(worker, self.patience.child, opens_sessions=root.client.opens_sessions)
+            who = who_is_late(worker, self.patience.child, opens_sessions=root.client.opens_sessions)
             self.ignore(worker, who, is_late=True)
 
     def disconnect(self, debuggee: Debuggee) -> None:
@@ -262,23 +262,3 @@ class Sessions:
                 debuggee.close()
 
         asyncio.get_running_loop().call_later(self.patience.answer, give_up)
-
-
-def _who_is_late(worker: Worker, patience: float, *, opens_sessions: bool) -> str:
-    """Whom a session waits for that is not configured yet.
-
-    :param patience: seconds that it was waited for.
-    :param opens_sessions: whether the client announced that it knows ``startDebugging``.
-    """
-    requests = f"so the requests of worker {worker.pid} are not paused"
-    if worker.child is not None and worker.debuggee is not None and worker.debuggee.unanswered:
-        return f"the debugger of worker {worker.pid} did not answer within {patience:g} s, {requests} until it has."
-    if worker.child is not None:
-        return (
-            f"the session for worker {worker.pid} was not configured within {patience:g} s"
-            f' (your IDE has not sent "configurationDone"), {requests} until it is.'
-        )
-    late = f"your IDE did not open a session for worker {worker.pid} within {patience:g} s, {requests}"
-    if opens_sessions:
-        return f"{late} until it has."
-    return f"{late}. It has not announced startDebugging; Stagedoor needs a client that knows that or debugpyAttach."

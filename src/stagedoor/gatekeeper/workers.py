@@ -94,3 +94,23 @@ class Worker:
                 for pause in self.paused.values()
             ],
         }
+
+
+def who_is_late(worker: Worker, patience: float, *, opens_sessions: bool) -> str:
+    """Whom a session waits for that is not configured yet.
+
+    :param patience: seconds that it was waited for.
+    :param opens_sessions: whether the client announced that it knows ``startDebugging``.
+    """
+    requests = f"so the requests of worker {worker.pid} are not paused"
+    if worker.child is not None and worker.debuggee is not None and worker.debuggee.unanswered:
+        return f"the debugger of worker {worker.pid} did not answer within {patience:g} s, {requests} until it has."
+    if worker.child is not None:
+        return (
+            f"the session for worker {worker.pid} was not configured within {patience:g} s"
+            f' (your IDE has not sent "configurationDone"), {requests} until it is.'
+        )
+    late = f"your IDE did not open a session for worker {worker.pid} within {patience:g} s, {requests}"
+    if opens_sessions:
+        return f"{late} until it has."
+    return f"{late}. It has not announced startDebugging; Stagedoor needs a client that knows that or debugpyAttach."
