@@ -30,13 +30,16 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
 
     ================ ==========================================================================================
     ``pid``          its process
+    ``bind``         its debug port
+    ``opened_by``    who opened the window that it serves
+    ``expires_at``   when that ends, RFC 3339 in UTC
     ``seconds_left`` whole seconds until the window's end, by its clocks
     ``allow``        the allowlist's entries
     ``client``       null, or who holds the session: ``address``, ``since``
     ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined`` (its debugger runs),
                      ``joined_seconds`` (since then, or null), ``attached``, and ``paused``, a list of ``request``,
                      ``place``, ``seconds``
-    ``refused``      the last refused peers: ``address``, ``reason``, ``at``
+    ``refused``      the last refused peers: ``address``, ``reason``, ``at`` (the last time), ``times``
     ================ ==========================================================================================
     """
     return _ask(settings)[0]
