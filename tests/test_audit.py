@@ -184,7 +184,7 @@ def recorded() -> set[str]:
     chosen = {"opened", "extended", "closed", "expired"}
     watch = {
         node.value
-        for node in ast.walk(ast.parse((ROOT / "src/stagedoor/watch.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "src/stagedoor/worker/watch.py").read_text()))
         if isinstance(node, ast.Constant)
     }
     assert chosen <= watch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -637,7 +638,9 @@ def test_an_end_is_not_moved(gatekeeper: RunningGatekeeper, moved: Callable[[Win
 def test_the_developer_is_told_whose_window_it_is_and_how_long(gatekeeper: RunningGatekeeper) -> None:
     session = gatekeeper.attach()
     end = gatekeeper.window.expires_at
-    assert wait_console(session, "window") == (
+    said = wait_console(session, "window")
+    # A machine that is busy takes a second for what came before.
+    assert re.sub(r"9m\d\ds left", "10m left", said) == (
         f"Stagedoor: window opened by the tests, until {end:%Y-%m-%dT%H:%M:%SZ} (10m left)."
         f" Requests from {ALLOWED} are debugged; waiting for the first."
     )

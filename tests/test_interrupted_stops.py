@@ -101,6 +101,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
 
 def state() -> dict[str, Any]:
     """What a stop has to give back: that which a debugger changes in a process, and pydevd's own places."""
+    gc.collect()  # pydevd's threads hold their socket in a circle, where their own end was kept from closing it.
     pydevd: Any = sys.modules["pydevd"]
     module: Any = sys.modules.get("_pydevd_sys_monitoring_cython") or sys.modules.get(
         "_pydevd_sys_monitoring._pydevd_sys_monitoring"

@@ -251,9 +251,11 @@ class Internals:
 
         def end_threads() -> None:
             if debugger() is not None:
-                debugger().dispose_and_kill_all_pydevd_threads(wait=False)
-                for thread in list(debugger().created_pydb_daemon_threads):
-                    thread.do_kill_pydev_thread()
+                try:
+                    debugger().dispose_and_kill_all_pydevd_threads(wait=False)
+                finally:
+                    for thread in list(debugger().created_pydb_daemon_threads):
+                        thread.do_kill_pydev_thread()
 
         def forget_debugger() -> None:
             if self.pydevd.get_global_debugger() is debugger():
