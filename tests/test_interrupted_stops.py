@@ -101,7 +101,6 @@ def process(tmp_path: Path) -> Iterator[Process]:
 
 def state() -> dict[str, Any]:
     """What a stop has to give back: that which a debugger changes in a process, and pydevd's own places."""
-    gc.collect()  # pydevd's threads hold their socket in a circle, where their own end was kept from closing it.
     pydevd: Any = sys.modules["pydevd"]
     module: Any = sys.modules.get("_pydevd_sys_monitoring_cython") or sys.modules.get(
         "_pydevd_sys_monitoring._pydevd_sys_monitoring"
@@ -132,13 +131,13 @@ def callbacks() -> list[str]:
     return [name for name, callback in zip(names, taken, strict=True) if callback is not None]
 
 
-def wait_until_as(before: dict[str, Any]) -> None:
+def wait_until_as(before: dict[str, Any], *, but: str = "") -> None:
     different: list[Any] = []
 
     def is_as_before() -> bool:
         gc.collect()
         now = state()
-        different[:] = [(name, before[name], now[name]) for name in now if now[name] != before[name]]
+        different[:] = [(name, before[name], now[name]) for name in now if now[name] != before[name] and name != but]
         return not different
 
     try:
@@ -235,7 +234,8 @@ def test_a_stop_in_which_pydevd_fails_gives_everything_back(
             process.tracing.stop()
         assert request.result(10) == "total 7 for mine"
     process.client.close()
-    wait_until_as(before)
+    # A thread of pydevd's whose own end fails leaves its socket to whoever collects it, at the next window at the latest.
+    wait_until_as(before, but="descriptors")
     process.stops_a_request()
     wait_until_as(before)
 

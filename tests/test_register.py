@@ -112,7 +112,7 @@ def test_what_the_gatekeeper_has_there_stays(folder: Path) -> None:
 OTHER_NAMESPACE = """
 import os, sys
 from pathlib import Path
-from stagedoor.register import tidy
+from stagedoor.control.register import tidy
 if os.fork() == 0:  # The first process whose numbers are those of the new namespace.
     tidy(Path(sys.argv[1]))
     os._exit(0)
