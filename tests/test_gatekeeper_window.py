@@ -330,7 +330,7 @@ def test_one_that_can_not_be_opened_is_told_with_a_remedy_of_its_own(
     (tmp_path / "file").touch()
     config = replace(gatekeeper.config, control=f"{gatekeeper.config.control}-2", bind=bind.format(here=tmp_path))
     with pytest.raises(DebuggerError, match=r"The debug port .* can't be opened") as caught:
-        Gatekeeper(config).listen()
+        Gatekeeper(config, gatekeeper.window).listen()
     assert remedy.format(here=tmp_path) in caught.value.remedy
 
 
