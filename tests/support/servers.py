@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,22 @@ from support.addresses import ALLOWED, OTHER
 from support.waiting import wait_for
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody has, and that nobody gets for an outgoing connection: the kernel gives those from above."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _ports() -> Iterator[int]:
+    """The ports that this process may give: below those that the kernel has for outgoing connections."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(20_000 + worker, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
     # Not the module's own generator, which hypothesis starts again from the same number.
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 50):
+    random.SystemRandom().shuffle(ports)
+    return cycle(ports)
+
+
+_candidates = _ports()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has, and that nobody else is given before all others were."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in islice(_candidates, 50):
         with closing(socket.socket(family)) as probe, suppress(OSError):
             probe.bind((host, port))
             return port
