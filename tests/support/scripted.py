@@ -215,13 +215,13 @@ class ScriptedWorker:
         with suppress(EOFError, OSError, ValueError):
             while True:
                 for message in self._connection.receive(60):
-                    if "client" in message and not self._deaf:
-                        with suppress(OSError):  # It has hung up since.
-                            self.say({"seen": message["client"]})
                     with self._changed:
                         self.told.append(message)
                         self.told_at.append(time.monotonic())
                         self._changed.notify_all()
+                    if "client" in message and not self._deaf:
+                        with suppress(OSError):  # It has hung up since.
+                            self.say({"seen": message["client"]})
         with self._changed:
             self._over = True
             self._changed.notify_all()
