@@ -35,7 +35,8 @@ def _take_cookies(environ: dict[str, Any]) -> list[str]:
 def without_token(cookies: str) -> tuple[str, list[str]]:
     """A ``Cookie`` header without the token's cookies, which is empty if there are no others; and what those held.
 
-    Split as browsers, Werkzeug and Django do it: a value can't hold a semicolon, in quotes neither (RFC 6265, 4.1.1).
+    Split as browsers and Django do it: a value can't hold a semicolon, in quotes neither (RFC 6265, 4.1.1). Werkzeug 3.1
+    reads one in quotes as a part of the value; what looks like the token there goes too, rather than be shown.
     """
     kept, values = [], []
     for pair in cookies.split(";"):
