@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from conftest import ServeGated
 from stagedoor.dap.ide import Ide
-from support import apache
 from support.gatekeepers import GatedServer
+from support.needs import below_312, needs, needs_apache, needs_mod_wsgi_6, needs_uwsgi
 from support.servers import ALLOWED, OTHER, Answer, Pending
 from support.waiting import wait_for
-
-needs_uwsgi = pytest.mark.skipif(
-    not Path(sys.executable).with_name("uwsgi").exists(), reason="uWSGI is not installed beside this Python"
-)
-needs_apache = pytest.mark.skipif(apache.missing() is not None, reason=str(apache.missing()))
-needs_mod_wsgi_6 = pytest.mark.skipif(
-    apache.missing(package=True) is not None, reason=str(apache.missing(package=True))
-)
-below_312 = pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 and newer work there")
-
-
-def needs(module: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")
 
 
 def attached(server: GatedServer) -> Ide:

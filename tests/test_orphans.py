@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import ServeGated
-from support import apache
 from support.gatekeepers import GatedServer
+from support.needs import needs_apache, needs_uwsgi
 from support.servers import ALLOWED, OTHER, is_listening
 from support.waiting import wait_for
-
-needs_uwsgi = pytest.mark.skipif(
-    not Path(sys.executable).with_name("uwsgi").exists(), reason="uWSGI is not installed beside this Python"
-)
-needs_apache = pytest.mark.skipif(apache.missing() is not None, reason=str(apache.missing()))
 
 
 def master_of(worker: int) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,7 @@ from stagedoor.worker.interpreter import python_executable
 from stagedoor.worker.preflight import danger, refusal
 from stagedoor.worker.servers import A_THREAD_EACH, Process, Server, pauses
 from stagedoor.worker.servers.embedding import request_timeout
-from support import apache
-
-needs_uwsgi = pytest.mark.skipif(
-    not Path(sys.executable).with_name("uwsgi").exists(), reason="uWSGI is not installed beside this Python"
-)
-needs_apache = pytest.mark.skipif(apache.missing() is not None, reason=str(apache.missing()))
-
-
-needs_mod_wsgi_6 = pytest.mark.skipif(
-    apache.missing(package=True) is not None, reason=str(apache.missing(package=True))
-)
-below_312 = pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 and newer work there")
-
-
-def needs(module: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")
+from support.needs import below_312, needs, needs_apache, needs_mod_wsgi_6, needs_uwsgi
 
 
 def known(serve: Serve, server: str, options: str, tmp_path: Path, path: str = "/") -> dict[str, Any]:

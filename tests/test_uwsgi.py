@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from conftest import ServeGated
 from support.application import stop_line
+from support.needs import needs_uwsgi
 from support.servers import ALLOWED, OTHER
 
-pytestmark = pytest.mark.skipif(
-    not Path(sys.executable).with_name("uwsgi").exists(), reason="uWSGI is not installed beside this Python"
-)
+pytestmark = needs_uwsgi
 
 
 @pytest.mark.parametrize(
