@@ -20,8 +20,8 @@ import pytest
 
 import stagedoor
 from stagedoor.control.protocol import ControlConnection
+from support.gatekeepers import end_gatekeeper
 from support.scripted import some_config, some_window
-from support.waiting import wait_for
 
 PACKAGES = [Path(module.__file__).parent for module in (stagedoor, netaddr)]
 
@@ -95,21 +95,12 @@ class Environment:
         lines = self.told.read_text().splitlines() if self.told.exists() else []
         return [line for line in lines if "stagedoor.gatekeeper" in line and "say_hello" not in line]
 
-    def end(self) -> None:
-        try:
-            connection = ControlConnection(Path(self.config.control))
-        except OSError:
-            return
-        with closing(connection):
-            connection.ask({"close": {}}, timeout=2)
-        wait_for(lambda: not Path(self.config.control).exists(), "the gatekeeper to end")
-
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
     made = Environment(tmp_path)
     yield made
-    made.end()
+    end_gatekeeper(made.config.control)
 
 
 @pytest.mark.parametrize("how", ["installed", "editable", "zipped"])

@@ -22,7 +22,6 @@ from conftest import ServeGated
 from stagedoor.audit import Audit
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.tcp_table import sockets_at
 from stagedoor.switches import FileSwitch
@@ -30,7 +29,7 @@ from stagedoor.window.window import Window
 from stagedoor.worker.launcher import say_hello, start_lock
 from stagedoor.worker.leftovers import sweep
 from support.disks import full_disk
-from support.gatekeepers import GatedServer
+from support.gatekeepers import GatedServer, end_gatekeeper
 from support.other_user import HIDDEN_THIEF, LATE_THIEF, THIEF, OtherUser, as_root
 from support.scripted import MAX_WINDOW, some_config, some_window
 from support.servers import ALLOWED, Answer, free_port, is_listening
@@ -60,22 +59,13 @@ class Place:
     def notes(self) -> list[str]:
         return [path.name for path in Path(self.config.control).parent.glob("burnt-*")]
 
-    def end(self) -> None:
-        try:
-            connection = ControlConnection(Path(self.config.control))
-        except OSError:
-            return
-        with closing(connection):
-            connection.ask({"close": {}}, timeout=2)
-        wait_for(lambda: not Path(self.config.control).exists(), "the gatekeeper to end")
-
 
 @pytest.fixture
 def place() -> Iterator[Place]:
     folder = Path(tempfile.mkdtemp(prefix="stagedoor-tests-"))
     made = Place(folder)
     yield made
-    made.end()
+    end_gatekeeper(made.config.control)
     shutil.rmtree(folder)
 
 
@@ -118,14 +108,14 @@ def test_nobody_gets_the_other_localhost_later(place: Place, bind: str, late: st
     """A tunnel is often made to "localhost", which is ``::1`` first: whoever is there gets the token."""
     config = replace(place.config, bind=f"{bind}:{place.port}")
     greet(config, place.open())
-    with OtherUser(LATE_THIEF, late, place.port) as thief:
+    with OtherUser(LATE_THIEF, late, place.port, 1) as thief:
         thief.says("EADDRINUSE")
     # Whoever comes there is refused at once, and then goes where the gatekeeper is.
     with socket.socket(socket.AF_INET6 if ":" in late else socket.AF_INET) as visitor:
         assert visitor.connect_ex((late.removesuffix("1") + "1", place.port)) == errno.ECONNREFUSED
-    place.end()
+    end_gatekeeper(place.config.control)
     wait_for(lambda: not any(each.is_held for each in sockets_at(place.port)), "the port to be closed")
-    with OtherUser(LATE_THIEF, late, place.port) as thief:
+    with OtherUser(LATE_THIEF, late, place.port, 1) as thief:
         thief.says("listening")  # Nothing is kept.
 
 

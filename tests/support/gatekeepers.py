@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,17 @@ from stagedoor.dap.ide import Ide
 from support import application
 from support.servers import ALLOWED, ServerProcess, is_listening
 from support.waiting import wait_for
+
+
+def end_gatekeeper(control: str) -> None:
+    """Have the gatekeeper with this control socket end, and wait until it is gone; if there is none, that is fine."""
+    try:
+        connection = ControlConnection(Path(control))
+    except OSError:
+        return
+    with closing(connection):
+        connection.ask({"close": {}}, timeout=2)
+    wait_for(lambda: not Path(control).exists(), "the gatekeeper to end")
 
 
 class GatedServer(ServerProcess):

@@ -37,13 +37,17 @@ say("connected")
 heard()
 """
 
-#: Has a port before anybody else, keeps what is said to it, lets go of it when it is told to.
-THIEF = """
+_LISTENER = """
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 listener = socket.socket(family)
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 if family == socket.AF_INET6:
+    # Whether all IPv4 addresses are left to others; it says nothing where one address is taken.
     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(sys.argv[3]))
+"""
+
+#: Has a port before anybody else, keeps what is said to it, lets go of it when it is told to.
+THIEF = f"""{_LISTENER}
 listener.bind((sys.argv[1], int(sys.argv[2])))
 listener.listen(5)
 say("listening")
@@ -54,13 +58,8 @@ heard()
 """
 
 #: Tries to get a port, and says whether it has.
-LATE_THIEF = """
+LATE_THIEF = f"""{_LISTENER}
 import errno
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-listener = socket.socket(family)
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-if family == socket.AF_INET6:
-    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 try:
     listener.bind((sys.argv[1], int(sys.argv[2])))
     listener.listen(5)
