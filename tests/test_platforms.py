@@ -18,8 +18,8 @@ COMMANDS = ["status", "open --for 30m", "gatekeeper --foreground"]
 
 
 def old_pythons() -> list[str]:
-    """Those of this machine below 3.11: pyenv keeps its own beside each other."""
-    found = [str(path) for path in Path.home().glob(".pyenv/versions/3.*/bin/python")]
+    """Those of this machine below 3.11: version managers keep theirs beside the one that runs."""
+    found = [str(path) for path in Path(sys.base_prefix).parent.glob("*3.*/bin/python3")]
     found += [path for name in ("python3.9", "python3.10") if (path := shutil.which(name))]
     old = []
     for path in found:
