@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from support.gatekeepers import GatedServer
 from support.servers import ServerProcess
+from support.sites import Site, open_site
 from support.stage import Stage
 
 # A loaded machine is slow, which is no property of the code.
@@ -17,6 +19,7 @@ settings.load_profile("stagedoor")
 
 Serve = Callable[..., ServerProcess]
 ServeGated = Callable[..., GatedServer]
+OpenSite = Callable[..., Site]
 
 
 @pytest.fixture
@@ -47,6 +50,20 @@ def serve_gated(tmp_path: Path) -> Iterator[ServeGated]:
     for server in reversed(servers):
         server.stop()
         print(server.log)
+
+
+@pytest.fixture(scope="module")
+def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for the tests of a module: see :func:`support.sites.served`."""
+    with open_site(tmp_path_factory.mktemp("site"), *request.param) as site:
+        yield site
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[OpenSite]:
+    """Starts sites of the test's own, with a window open."""
+    with ExitStack() as sites:
+        yield lambda *arguments, **keywords: sites.enter_context(open_site(tmp_path, *arguments, **keywords))
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ import asgiref
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, sync_to_async
 
+from conftest import OpenSite
 from stagedoor.dap.ide import Ide, Stop
 from support import async_views
 from support.async_views import view
 from support.servers import ALLOWED, OTHER, is_listening
-from support.sites import Site
+from support.sites import Site, served
 from support.stage import Response, Stage, make_environ, serve, unfinished
 from support.waiting import wait_for
 
@@ -30,21 +31,6 @@ DJANGO = pytest.param(("async_django", "gunicorn"), id="Django under gunicorn")
 FLASK_UNDER_UVICORN = pytest.param(("async_flask", "uvicorn"), id="Flask under uvicorn's threads")
 DJANGO_UNDER_WAITRESS = pytest.param(("async_django", "waitress"), id="Django under waitress")
 EVERYWHERE = (FLASK, FLASK_UNDER_WAITRESS, DJANGO, DJANGO_UNDER_WAITRESS)
-
-
-def served(*sites: object) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("shared_site", sites, indirect=True)
-
-
-@pytest.fixture(scope="module")
-def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), *request.param)
-    try:
-        site.start_window()
-        yield site
-    finally:
-        site.stop()
-        print(site.log)
 
 
 @pytest.fixture
@@ -223,23 +209,7 @@ def test_a_client_that_hangs_up_leaves_nothing_behind(site: Site, stops: Stops) 
     assert answer.answer().body == "view 3"
 
 
-@pytest.fixture
-def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """A site of the test's own, with a window open."""
-    sites = []
-
-    def start(*arguments: Any, **keywords: Any) -> Site:
-        sites.append(Site(tmp_path, *arguments, **keywords))
-        sites[-1].start_window()
-        return sites[-1]
-
-    yield start
-    for site in sites:
-        site.stop()
-        print(site.log)
-
-
-def test_break_on_stops_at_the_first_line_of_the_async_view(own_site: Callable[..., Site]) -> None:
+def test_break_on_stops_at_the_first_line_of_the_async_view(own_site: OpenSite) -> None:
     site = own_site("async_django", "gunicorn", STAGEDOOR_BREAK_ON="/view")
     ide = site.attached()
     answer = site.start_get("/view")
@@ -249,7 +219,7 @@ def test_break_on_stops_at_the_first_line_of_the_async_view(own_site: Callable[.
     assert answer.answer().body == "view 3"
 
 
-def test_an_async_view_takes_one_of_the_pauses_that_may_be(own_site: Callable[..., Site]) -> None:
+def test_an_async_view_takes_one_of_the_pauses_that_may_be(own_site: OpenSite) -> None:
     site = own_site("async_flask", "gunicorn", options="threads=2")
     ide = site.attached(breakpoints={str(site.source): [site.line("after an await")]})
     answer = site.start_get("/view")
@@ -261,7 +231,7 @@ def test_an_async_view_takes_one_of_the_pauses_that_may_be(own_site: Callable[..
     assert answer.answer().body == "view 3"
 
 
-def test_an_async_view_that_is_paused_too_long_runs_on(own_site: Callable[..., Site]) -> None:
+def test_an_async_view_that_is_paused_too_long_runs_on(own_site: OpenSite) -> None:
     site = own_site("async_flask", "gunicorn", STAGEDOOR_MAX_PAUSE="1s")
     ide = site.attached(breakpoints={str(site.source): [site.line("after an await")]})
     answer = site.start_get("/view")
@@ -269,7 +239,7 @@ def test_an_async_view_that_is_paused_too_long_runs_on(own_site: Callable[..., S
     assert answer.answer().body == "view 3"
 
 
-def test_two_paused_threads_of_one_request_are_one_pause(own_site: Callable[..., Site]) -> None:
+def test_two_paused_threads_of_one_request_are_one_pause(own_site: OpenSite) -> None:
     site = own_site("async_flask", "gunicorn", options="threads=2")
     ide = site.attached(breakpoints={str(site.source): [site.line("half"), site.line("branch")]})
     answer = site.start_get("/both")
@@ -282,7 +252,7 @@ def test_two_paused_threads_of_one_request_are_one_pause(own_site: Callable[...,
 
 
 @pytest.mark.parametrize("framework", ["async_flask", "async_django"])
-def test_the_window_s_end_continues_a_paused_async_view(own_site: Callable[..., Site], framework: str) -> None:
+def test_the_window_s_end_continues_a_paused_async_view(own_site: OpenSite, framework: str) -> None:
     site = own_site(framework, "gunicorn")
     ide = site.attached(breakpoints={str(site.source): [site.line("after an await")]})
     for _ in range(2):
@@ -319,7 +289,7 @@ def said(site: Site) -> str:
     return answer.headers.get("Stagedoor", "")
 
 
-def test_asgiref_is_followed_when_the_request_that_is_debugged_loads_it(own_site: Callable[..., Site]) -> None:
+def test_asgiref_is_followed_when_the_request_that_is_debugged_loads_it(own_site: OpenSite) -> None:
     site = own_site("late", "gunicorn")
     ide = site.attached(breakpoints={str(site.source): [site.line("late")]})
     assert site.get("/loaded", OTHER).body == "False"
@@ -332,7 +302,7 @@ def test_asgiref_is_followed_when_the_request_that_is_debugged_loads_it(own_site
 
 
 def test_an_asgiref_that_is_built_otherwise_is_left_alone_and_the_header_says_so(
-    own_site: Callable[..., Site], tmp_path: Path
+    own_site: OpenSite, tmp_path: Path
 ) -> None:
     package = Path(asgiref.__file__).parent
     shutil.copytree(package, tmp_path / "otherwise" / "asgiref")

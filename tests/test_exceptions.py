@@ -11,30 +11,16 @@ from typing import Any
 import pytest
 
 import stagedoor
+from conftest import OpenSite
 from stagedoor.dap.ide import Ide
 from support.servers import ALLOWED, OTHER
-from support.sites import Site
+from support.sites import Site, served
 from support.waiting import wait_for
 
 FLASK_UNDER_GUNICORN = pytest.param(("flask", "gunicorn"), id="Flask under gunicorn")
 FLASK = pytest.param(("flask", "waitress"), id="Flask under waitress")
 DJANGO_UNDER_GUNICORN = pytest.param(("django", "gunicorn"), id="Django under gunicorn")
 DJANGO = pytest.param(("django", "waitress"), id="Django under waitress")
-
-
-def served(*sites: object) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("shared_site", sites, indirect=True)
-
-
-@pytest.fixture(scope="module")
-def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), *request.param)
-    try:
-        site.start_window()
-        yield site
-    finally:
-        site.stop()
-        print(site.log)
 
 
 @pytest.fixture
@@ -255,58 +241,46 @@ def test_outside_of_a_matching_request_nothing_happens(error: Any) -> None:
 # What takes a server of its own.
 
 
-def test_an_exception_that_flask_lets_through_stops_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    site = Site(tmp_path_factory.mktemp("site"), "flask", STAGEDOOR_TESTS_PROPAGATE="1")
-    try:
-        site.start_window()
-        ide = site.attached("uncaught")
-        for path, stop in (("/view", "view"), ("/wrapped", "wrapped")):
-            answer = site.start_raw(path)
-            found = ide.stopped()
-            # Raised again: pydevd shows where it came from, and lists the frame that raised it again below.
-            lines = [frame["line"] for frame in found.session.stack(found.thread_id)]
-            assert site.line(stop) in lines
-            found.resume()
-            assert answer.result(20).startswith(b"HTTP/1.1 500")
-    finally:
-        site.stop()
-
-
-def test_one_thread_is_left_to_the_others(tmp_path_factory: pytest.TempPathFactory) -> None:
-    site = Site(tmp_path_factory.mktemp("site"), "flask", "gunicorn", options="threads=2")
-    try:
-        site.start_window()
-        ide = site.attached("uncaught")
-        answer = site.start_raw("/view")
+def test_an_exception_that_flask_lets_through_stops_once(own_site: OpenSite) -> None:
+    site = own_site("flask", STAGEDOOR_TESTS_PROPAGATE="1")
+    ide = site.attached("uncaught")
+    for path, stop in (("/view", "view"), ("/wrapped", "wrapped")):
+        answer = site.start_raw(path)
         found = ide.stopped()
-        second = site.get("/view", ALLOWED)
-        assert second.status == 500
-        assert second.headers["Stagedoor"].endswith('may be"')
+        # Raised again: pydevd shows where it came from, and lists the frame that raised it again below.
+        lines = [frame["line"] for frame in found.session.stack(found.thread_id)]
+        assert site.line(stop) in lines
         found.resume()
-        answer.result(20)
-    finally:
-        site.stop()
+        assert answer.result(20).startswith(b"HTTP/1.1 500")
+
+
+def test_one_thread_is_left_to_the_others(own_site: OpenSite) -> None:
+    site = own_site("flask", "gunicorn", options="threads=2")
+    ide = site.attached("uncaught")
+    answer = site.start_raw("/view")
+    found = ide.stopped()
+    second = site.get("/view", ALLOWED)
+    assert second.status == 500
+    assert second.headers["Stagedoor"].endswith('may be"')
+    found.resume()
+    answer.result(20)
 
 
 @pytest.mark.parametrize("framework", ["flask", "django"])
-def test_sentry_is_told_once_of_each_error(tmp_path_factory: pytest.TempPathFactory, framework: str) -> None:
-    site = Site(tmp_path_factory.mktemp("site"), framework, STAGEDOOR_TESTS_SENTRY="1")
-    try:
-        site.start_window()
-        ide = site.attached("uncaught")
-        reported: list[str] = []
-        for path, error in [("/view", "KeyError"), ("/stream", "ZeroDivisionError")]:
-            answer = site.start_raw(path)
-            found = ide.stopped()
-            assert json.loads(site.get("/events").body) in (reported, [*reported, error])
-            found.resume()
-            answer.result(20)
-            reported.append(error)
-            wait_for(lambda: json.loads(site.get("/events").body) == reported, "Sentry to be told")
-        site.get("/view", OTHER)
-        assert json.loads(site.get("/events").body) == [*reported, "KeyError"]
-    finally:
-        site.stop()
+def test_sentry_is_told_once_of_each_error(own_site: OpenSite, framework: str) -> None:
+    site = own_site(framework, STAGEDOOR_TESTS_SENTRY="1")
+    ide = site.attached("uncaught")
+    reported: list[str] = []
+    for path, error in [("/view", "KeyError"), ("/stream", "ZeroDivisionError")]:
+        answer = site.start_raw(path)
+        found = ide.stopped()
+        assert json.loads(site.get("/events").body) in (reported, [*reported, error])
+        found.resume()
+        answer.result(20)
+        reported.append(error)
+        wait_for(lambda: json.loads(site.get("/events").body) == reported, "Sentry to be told")
+    site.get("/view", OTHER)
+    assert json.loads(site.get("/events").body) == [*reported, "KeyError"]
 
 
 def test_the_listen_back_end_stops_on_errors_as_well(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,20 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from support.servers import ALLOWED, OTHER
-from support.sites import Site
+from support.sites import Site, open_site
 
 FOLDER = {"flask": "templates", "django": "templates/django"}
 
 
 @pytest.fixture(params=["flask", "django"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), request.param)
-    try:
-        site.start_window()
+    with open_site(tmp_path_factory.mktemp("site"), request.param) as site:
         yield site
-    finally:
-        site.stop()
-        print(site.log)
 
 
 def test_a_line_of_a_template_stops_matching_requests_and_no_others(site: Site) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from conftest import OpenSite
 from support.servers import ALLOWED
-from support.sites import Site
 from support.waiting import wait_for
 
 OLD_BOTTLE = os.environ.get("STAGEDOOR_TESTS_BOTTLE", "")
@@ -19,23 +16,8 @@ needs_old_bottle = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    sites: list[Site] = []
-
-    def start(site: str, **environ: Any) -> Site:
-        sites.append(Site(tmp_path, site, **environ))
-        sites[-1].start_window()
-        return sites[-1]
-
-    yield start
-    for site in sites:
-        site.stop()
-        print(site.log)
-
-
-def test_exc_info_stops_for_what_becomes_a_5xx_and_for_nothing_else(served: Callable[..., Site]) -> None:
-    site = served("told")
+def test_exc_info_stops_for_what_becomes_a_5xx_and_for_nothing_else(own_site: OpenSite) -> None:
+    site = own_site("told")
     ide = site.attached("uncaught")
     for status in (404, 400, 302):
         # Nobody lets it run on: it would not come.
@@ -53,9 +35,9 @@ def test_exc_info_stops_for_what_becomes_a_5xx_and_for_nothing_else(served: Call
 
 
 @pytest.mark.parametrize("status", [500, 404])
-def test_an_error_after_a_partly_sent_response_stops_once(served: Callable[..., Site], status: int) -> None:
+def test_an_error_after_a_partly_sent_response_stops_once(own_site: OpenSite, status: int) -> None:
     # There is no page any more: the server raises it again, and the response breaks off, whatever the status was.
-    site = served("told")
+    site = own_site("told")
     ide = site.attached("uncaught")
     pending = site.start_raw(f"/partly/{status}")
     stop = ide.stopped()
@@ -67,8 +49,8 @@ def test_an_error_after_a_partly_sent_response_stops_once(served: Callable[..., 
 
 
 @needs_old_bottle
-def test_a_bottle_that_tells_nobody_of_errors_is_a_seed_of_trouble(served: Callable[..., Site]) -> None:
-    site = served("bottle", PYTHONPATH=OLD_BOTTLE, STAGEDOOR_TESTS_QUIET="1")
+def test_a_bottle_that_tells_nobody_of_errors_is_a_seed_of_trouble(own_site: OpenSite) -> None:
+    site = own_site("bottle", PYTHONPATH=OLD_BOTTLE, STAGEDOOR_TESTS_QUIET="1")
     with site.ide(exception_filters=("uncaught",)):
         assert site.get("/view", ALLOWED).status == 500
         wait_for(lambda: "Bottle 0.12.25 makes a 500 page of every error" in site.log, "the log to say so")
@@ -78,8 +60,8 @@ def test_a_bottle_that_tells_nobody_of_errors_is_a_seed_of_trouble(served: Calla
 @pytest.mark.parametrize(
     "bottle", [pytest.param("", id="the newest"), pytest.param(OLD_BOTTLE, id="0.12", marks=needs_old_bottle)]
 )
-def test_with_the_remedy_every_bottle_stops_once_and_is_no_trouble(served: Callable[..., Site], bottle: str) -> None:
-    site = served("bottle", PYTHONPATH=bottle)
+def test_with_the_remedy_every_bottle_stops_once_and_is_no_trouble(own_site: OpenSite, bottle: str) -> None:
+    site = own_site("bottle", PYTHONPATH=bottle)
     ide = site.attached("uncaught")
     pending = site.start_get("/view")
     stop = ide.stopped()

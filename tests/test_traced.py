@@ -13,7 +13,7 @@ from stagedoor import ConfigurationError
 from stagedoor.dap.ide import Ide
 from support.pooled import PooledThread
 from support.servers import ALLOWED, OTHER
-from support.sites import Site
+from support.sites import Site, open_site
 from support.waiting import wait_for
 
 STOPS = ("resize", "report", "fail", "nobody's", "before", "inside", "after", "named view")
@@ -21,13 +21,8 @@ STOPS = ("resize", "report", "fail", "nobody's", "before", "inside", "after", "n
 
 @pytest.fixture(scope="module")
 def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), "jobs", "gunicorn", options="threads=2")
-    try:
-        site.start_window()
+    with open_site(tmp_path_factory.mktemp("site"), "jobs", "gunicorn", options="threads=2") as site:
         yield site
-    finally:
-        site.stop()
-        print(site.log)
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from stagedoor.dap.ide import Ide
 from support.gatekeepers import GatedServer
@@ -28,6 +31,11 @@ APPLICATIONS = {
 }
 
 _requests = ThreadPoolExecutor(16)
+
+
+def served(*sites: object) -> pytest.MarkDecorator:
+    """The test's ``shared_site``: each a framework and a server, or those as ``pytest.param``."""
+    return pytest.mark.parametrize("shared_site", sites, indirect=True)
 
 
 class Site(GatedServer):
@@ -110,3 +118,15 @@ class Site(GatedServer):
         if "plain" in self.__dict__:
             self.plain.stop()
         super().stop()
+
+
+@contextmanager
+def open_site(folder: Path, *arguments: Any, **keywords: Any) -> Iterator[Site]:
+    """A :class:`Site` with a window open, which ends with the block and then shows what it has logged."""
+    site = Site(folder, *arguments, **keywords)
+    try:
+        site.start_window()
+        yield site
+    finally:
+        site.stop()
+        print(site.log)
