@@ -5,11 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from stagedoor.errors import DebuggerError
+
+#: What a process of its own is given of the environment. Nothing that tells Python where to look for modules.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
 #: Runs a package's ``__main__`` in an interpreter that has the standard library only, and finds a few packages beside it.
 #: A folder in ``PYTHONPATH`` or at the front of ``sys.path`` would come before the standard library: the folder of an
@@ -58,3 +65,26 @@ def isolated_command(package: str, needed: Sequence[str]) -> list[str]:
     folders = {name: str(Path(origin).parent.parent) for name, origin in origins.items() if origin}
     # -I: no variables, no user's site. -S: no site-packages. -B: nothing is written into the application's folders.
     return [python_executable(), "-I", "-S", "-B", "-c", _BOOT, package, json.dumps(folders)]
+
+
+def start_process(command: Sequence[str], *, stdin: int, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process of its own, far from the application's folder, variables and terminal.
+
+    :param stdin: as :class:`subprocess.Popen` has it.
+    :param output: where it writes, also its errors.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        start_new_session=True,
+    )
+
+
+def kill_process(process: subprocess.Popen[bytes]) -> None:
+    """End what :func:`start_process` has started, with whatever that has started, which would hold its pipes."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,15 +18,12 @@ from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.window.window import Window
 
-from .interpreter import isolated_command
+from .interpreter import isolated_command, kill_process, start_process
 
 #: Seconds that a worker tries to reach or to start the gatekeeper.
 START_PATIENCE = 5.0
 
 _SEE_LOG = "If `stagedoor gatekeeper --foreground` runs, its log says why; else close the window and open it again."
-
-#: What the gatekeeper's process is given of the environment. Nothing that tells Python where to look for modules.
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
 
 
 def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> ControlConnection:
@@ -104,22 +100,13 @@ def _ask(
 def _start(config: GatekeeperConfig, window: Window) -> None:
     burnt = BurntWindows(config)
     burnt.check(window)
-    process = subprocess.Popen(
-        isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr")),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        start_new_session=True,
-    )
+    command = isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr"))
+    process = start_process(command, stdin=subprocess.PIPE, output=subprocess.PIPE)
     try:
         # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
         answer, _ = process.communicate(config.dump(window).encode() + b"\n", timeout=START_PATIENCE)
     except subprocess.TimeoutExpired:
-        # With whatever it has started, which would hold the pipe.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_process(process)
         process.communicate()
         raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
     if answer.strip() != b"ready":

@@ -6,19 +6,16 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from .interpreter import python_executable
+from .interpreter import kill_process, python_executable, start_process
 
 _CAP = 64 * 1024
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class SelfTest:
@@ -36,15 +33,8 @@ class SelfTest:
         try:
             # No pipe: a child that the application forks meanwhile would keep that open.
             self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-            self._process = subprocess.Popen(
-                _command(debugpy, self._folder),
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                cwd="/",
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                start_new_session=True,
-            )
+            command = _command(debugpy, self._folder)
+            self._process = start_process(command, stdin=subprocess.DEVNULL, output=self._said)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -81,8 +71,7 @@ class SelfTest:
         self._said.close()
 
     def _end(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_process(self._process)
         self._process.wait()
 
 
