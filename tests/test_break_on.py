@@ -10,6 +10,7 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor import ConfigurationError, StageDoor
+from stagedoor.request import DIRECTIVE_COOKIE, DIRECTIVE_HEADER, presented
 from stagedoor.settings.break_on import parse_break_on
 from stagedoor.settings.settings import Settings
 from support.servers import ALLOWED, OTHER
@@ -125,3 +126,18 @@ def test_a_function_that_fails_stops_nothing_and_is_recorded_once(
     assert [record.getMessage() for record in caplog.records] == [
         "failed: break_on failed with LookupError: no such tenant. It stops no request."
     ]
+
+
+@pytest.mark.parametrize(
+    ("cookies", "directive"),
+    [
+        pytest.param("stagedoor=ignore", "ignore", id="by itself"),
+        pytest.param("stagedoor=ignore; name=Jos\xe9", "ignore", id="before one that is no UTF-8"),
+        pytest.param('name=\xff; stagedoor="break"', "break", id="in quotes, after one that is no UTF-8"),
+        pytest.param("name=Jos\xe9; mystagedoor=1", None, id="one that only ends like it"),
+        pytest.param("name=\xe2\x82\xac; stagedoor=break", "break", id="after one that is UTF-8"),
+    ],
+)
+def test_a_directive_is_read_whatever_else_the_cookies_hold(cookies: str, directive: str | None) -> None:
+    """WSGI gives a header's bytes as Latin-1 (PEP 3333), and other applications of the host set cookies as they like."""
+    assert presented({"HTTP_COOKIE": cookies}, DIRECTIVE_HEADER, DIRECTIVE_COOKIE) == directive

@@ -45,6 +45,24 @@ def listed() -> list[bytes]:
     return [b"a list"]  # stop: list
 
 
+class Lazy:
+    """It makes what it stands for when it is first asked for anything, as Django's lazy objects do, and fails."""
+
+    @property
+    def __class__(self) -> Any:
+        return type(self._made())
+
+    @__class__.setter
+    def __class__(self, new: Any) -> None:
+        raise TypeError
+
+    def _made(self) -> Any:
+        raise LookupError("there is nothing to be made")
+
+    def __iter__(self) -> Any:
+        return iter(self._made())
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
     start_response("200 OK", [("Content-Type", "text/plain")])
     made: dict[str, Callable[[], Any]] = {
@@ -52,6 +70,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         "/generated": generated,
         "/nothing": lambda: None,
         "/list": listed,
+        "/lazy": Lazy,
     }
     return made.get(environ["PATH_INFO"], lambda: [b"hello"])()
 
@@ -190,3 +209,14 @@ def test_an_application_that_returns_none_does_so_for_a_matching_request_too(sit
         assert site.workers[0].run(site.door, environ, response.start).result(5) is None
     assert response.header is not None
     assert not unfinished()
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_a_lazy_body_is_made_when_the_server_asks_for_it_and_not_before(site: Stage, is_attached: bool) -> None:
+    if is_attached:
+        attached(site)
+    else:
+        site.open()
+    body = site.workers[0].run(site.door, make_environ("/lazy"), Response().start).result(5)
+    with pytest.raises(LookupError):
+        site.workers[0].run(iter, body).result(5)

@@ -88,17 +88,16 @@ class DebuggedRequest:
         if reason is not None:
             self._requests.audit.failed("server", f"{reason} The request goes on undebugged.")
             return _busy(reason)
-        request = label(environ)
-        tracing, reason = debugger.arm(window, request, multithread=multithread)
+        tracing, reason = debugger.arm(window, self._request, multithread=multithread)
         if reason is not None:
             return _busy(reason)
         if tracing is None or not tracing.attached:
             return "waiting"
         if tracing.is_full:
-            tracing.run_past(request)
+            tracing.run_past(self._request)
             return _busy("as many requests of this worker are paused as may be")
         self._matching = tracing.begin(
-            request, stop_at_entry=directive == "break" or self._requests.stops_at_entry(environ)
+            self._request, stop_at_entry=directive == "break" or self._requests.stops_at_entry(environ)
         )
         self._tracing = tracing
         self._requests.lookout.tell(tracing)
@@ -189,9 +188,10 @@ class DebuggedRequest:
 
     def body(self, result: Iterable[bytes], environ: WSGIEnvironment) -> Iterable[bytes]:
         """The body to hand to the server: ``result``, wrapped only where code of the application runs later."""
-        wrapper = environ.get("wsgi.file_wrapper")
-        is_file = isinstance(result, io.IOBase) or (isinstance(wrapper, type) and isinstance(result, wrapper))
-        if self._matching is None or is_file or result is None or type(result) in (list, tuple, bytes):
+        wrapper, kind = environ.get("wsgi.file_wrapper"), type(result)
+        # Its type: isinstance would ask a lazy object for what it stands for, and so run the application's code here.
+        is_file = issubclass(kind, io.IOBase) or (isinstance(wrapper, type) and issubclass(kind, wrapper))
+        if self._matching is None or is_file or result is None or kind in (list, tuple, bytes):
             # Servers treat these in their own ways (sendfile, a Content-Length for a single block, None as no answer).
             self.end()
             return result
@@ -205,7 +205,8 @@ def presented(environ: Mapping[str, Any], header: str, cookie: str) -> str | Non
         return value.strip()
     cookies = environ.get("HTTP_COOKIE")
     if isinstance(cookies, str) and cookie in cookies:
-        from werkzeug.http import parse_cookie
+        # Not werkzeug.http's: that refuses the whole header for one byte that is no UTF-8, in whichever cookie.
+        from werkzeug.sansio.http import parse_cookie
 
         return parse_cookie(cookies).get(cookie)
     return None
