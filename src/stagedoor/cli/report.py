@@ -40,19 +40,20 @@ def window_document(settings: Settings, window: Window | None, problem: str | No
     known = dict.fromkeys(("opened_at", "expires_at", "opened_by")) | (shown(window) if window is not None else {})
     if isinstance(settings.switch, EnvironmentSwitch):
         known["opened_at"] = None
+    application, workers_seen = _registered(settings, window)
     return {
         "open": window is not None,
         "opened_at": known["opened_at"],
         "expires_at": known["expires_at"],
         "seconds_left": int(_left(settings, window).total_seconds()) if window else None,
         "opened_by": known["opened_by"],
-        "token": _known_token(settings.switch, window),
+        "token": _known_token(settings, window),
         "switch": _spelled(settings.switch),
         "bind": str(settings.bind),
         "allow": list(settings.allow),
         "user": user_name(),
-        "workers_seen": _workers_seen(settings, window),
-        "application": _application(settings, window),
+        "workers_seen": workers_seen,
+        "application": application,
         "problem": problem,
     }
 
@@ -67,10 +68,11 @@ def print_window(settings: Settings, window: Window | None, bind: str | None = N
         left = format_duration(_left(settings, window))
         print_row("until", f"{format_time(window.expires_at)}, {left} from now")
         print_row("opened by", window.opened_by)
-        print_row("token", _known_token(switch, window) or "one that nobody knows, for want of STAGEDOOR_TOKEN")
-        if (application := _application(settings, window)) is not None:
+        print_row("token", _known_token(settings, window) or "one that nobody knows, for want of STAGEDOOR_TOKEN")
+        application, seen = _registered(settings, window)
+        if application is not None:
             print_row("application", application)
-        if (seen := _workers_seen(settings, window)) is not None:
+        if seen is not None:
             print_row("seen by", _seen(seen))
     print_row("switch", _spelled(switch).removeprefix("file:"))
     if isinstance(switch, FileSwitch):
@@ -112,20 +114,18 @@ def _seen(workers: int) -> str:
     )
 
 
-def _workers_seen(settings: Settings, window: Window | None) -> int | None:
+def _registered(settings: Settings, window: Window | None) -> tuple[str | None, int | None]:
+    """Which application has the window, for people, and how many of its workers have seen it."""
     folder = settings.register_folder()
-    return seen_by(folder, settings.window_id(window)) if window is not None and folder is not None else None
+    if window is None or folder is None:
+        return None, None
+    known_as = settings.window_id(window)
+    return holder(folder, known_as), seen_by(folder, known_as)
 
 
-def _application(settings: Settings, window: Window | None) -> str | None:
-    folder = settings.register_folder()
-    return holder(folder, settings.window_id(window)) if window is not None and folder is not None else None
-
-
-def _known_token(switch: Switch, window: Window | None) -> str | None:
+def _known_token(settings: Settings, window: Window | None) -> str | None:
     """The window's token, unless it is one that each process makes up for itself."""
-    made_up = isinstance(switch, EnvironmentSwitch) and not switch.token_given
-    return window.token if window and not made_up else None
+    return window.token if window and settings.shared_token else None
 
 
 def _spelled(switch: Switch) -> str:

@@ -140,9 +140,8 @@ class Settings:
     def doubts(self) -> list[str]:
         """What is allowed and hardly meant, each a sentence with its remedy: for the log, and for the checks."""
         found = openness(self.allow)
-        switch = self.switch
         needs_token = self.bind.is_local and self.debugger == "gatekeeper"
-        if needs_token and isinstance(switch, EnvironmentSwitch) and not switch.token_given and switch.read():
+        if needs_token and not self.shared_token and self.switch.read():
             found.append(
                 f"STAGEDOOR_UNTIL has opened a window, and nobody can attach to {self.bind}: a peer on loopback or on a"
                 " Unix socket needs the window's token. Set STAGEDOOR_TOKEN."
