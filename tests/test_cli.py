@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -106,7 +107,7 @@ class TestOpen:
     def test_says_what_to_do_next(self, stagedoor: Stagedoor) -> None:
         result = stagedoor("open", "--for", "30m", "--bind", "127.0.0.1:6000")
         assert f"ssh -N -L 6000:127.0.0.1:6000 {socket.gethostname()}" in result.stdout
-        assert "stagedoor launch-json" in result.stdout
+        assert '"stagedoor launch-json --bind 127.0.0.1:6000"' in result.stdout
         outside = stagedoor("open", "--for", "30m", STAGEDOOR_BIND="203.0.113.5:6000")
         assert "ssh" not in outside.stdout
         assert "203.0.113.5:6000" in outside.stdout
@@ -300,10 +301,29 @@ class TestStatus:
         result = stagedoor("status")
         assert (result.returncode, result.stdout) == (1, "")
         assert is_one_line(result.stderr)
+        watched = stagedoor("status", "--watch")
+        assert (watched.returncode, watched.stdout, watched.stderr) == (1, "", result.stderr)
         result = stagedoor("status", "--json")
         assert (result.returncode, result.stderr) == (1, "")
         assert "can be read or written by other users" in document(result)["problem"]
         assert document(result)["open"] is False
+
+    def test_of_a_broken_file_says_how_to_remove_it_from_anywhere(
+        self, stagedoor: Stagedoor, switch: FileSwitch
+    ) -> None:
+        stagedoor("open", "--for", "30m")
+        switch.path.write_text("{ half a window")
+        said = stagedoor("status").stderr
+        remedy = f"stagedoor close --switch {shlex.quote(str(switch.path))}"
+        assert f'Remove it with "{remedy}"' in said
+        # Whoever gave it as --switch has no variable that names it.
+        stagedoor(*shlex.split(remedy)[1:], STAGEDOOR_SWITCH="")
+        assert not switch.path.exists()
+
+    def test_promises_a_gatekeeper_only_where_the_application_has_one(self, stagedoor: Stagedoor) -> None:
+        stagedoor("open", "--for", "30m")
+        assert says(stagedoor("status"), "not running: the next matching request starts it")
+        assert "not running" not in stagedoor("status", STAGEDOOR_DEBUGGER="listen").stdout
 
     def test_of_the_environment_switch_shows_a_token_only_if_the_application_has_the_same(
         self, stagedoor: Stagedoor

@@ -148,7 +148,13 @@ def test_without_a_window_errors_and_responses_are_flasks_own() -> None:
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """An application whose settings are all its own: nothing in the environment names its switch."""
-    for variable in ("STAGEDOOR_ALLOW", "STAGEDOOR_SWITCH", "STAGEDOOR_BIND", "STAGEDOOR_MAX_WINDOW"):
+    for variable in (
+        "STAGEDOOR_ALLOW",
+        "STAGEDOOR_SWITCH",
+        "STAGEDOOR_BIND",
+        "STAGEDOOR_MAX_WINDOW",
+        "STAGEDOOR_DEBUGGER",
+    ):
         # Set, and so taken back after the test: the command replaces them.
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
@@ -179,6 +185,14 @@ def test_the_command_knows_the_applications_other_settings(app: Flask) -> None:
     assert run(app, "check", "192.0.2.1").exit_code == 0
     assert run(app, "check", "192.0.2.2").exit_code == 1
     assert run(app, "open", "--for", "2h").exit_code == 1, "longer than its max_window"
+
+
+def test_the_command_knows_the_applications_debugger(tmp_path: Path, app: Flask) -> None:
+    run(app, "open", "--for", "30m")
+    assert "next matching request starts it" in " ".join(run(app, "status").output.split())
+    without = Flask("shop")
+    StageDoor(without, switch=tmp_path / "window.json", debugger="listen")
+    assert "not running" not in run(without, "status").output
 
 
 def test_an_option_wins_over_the_application(app: Flask, tmp_path: Path) -> None:

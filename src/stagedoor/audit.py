@@ -63,7 +63,7 @@ class Audit:
         if limit.allows(address, self._monotonic()):
             suppressed, limit.suppressed = limit.suppressed, 0
             if suppressed:
-                sentence += f" ({suppressed} such refusals before this one were not recorded)"
+                sentence += f" ({suppressed} refusals before this one were not recorded)"
             self.record("refused", sentence, level=level, address=address, reason=code, suppressed=suppressed, **fields)
 
     def failed(self, what: str, sentence: str) -> None:

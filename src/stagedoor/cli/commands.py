@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -102,10 +103,8 @@ def _open(arguments: _Arguments) -> int:
     else:
         print_item(1, f"See that your own machine reaches {settings.bind}.")
     print_item(2, "Request a page of the application from an allowed address: the first one opens the debug port.")
-    print_item(
-        3,
-        'Then attach VS Code with the configuration that "stagedoor launch-json" prints. It asks for the token.',
-    )
+    configuration = f"stagedoor launch-json --bind {shlex.quote(str(settings.bind))}"
+    print_item(3, f'Attach VS Code: "{configuration}" prints the configuration for it, which asks for the token.')
     return 0
 
 

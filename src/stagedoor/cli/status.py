@@ -25,8 +25,9 @@ _ANSWER_PATIENCE = 2.0
 _CLEAR_SCREEN = "\033[H\033[2J"
 
 
-def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
+def gatekeeper_status(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
     """What the gatekeeper of this switch and this debug port tells; ``None`` if none runs for this user, or none answers.
+    Of one that does not answer also what to do about it, a sentence.
 
     ================ ==========================================================================================
     ``pid``          its process
@@ -42,11 +43,6 @@ def gatekeeper_status(settings: Settings) -> dict[str, Any] | None:
     ``refused``      the last refused peers: ``address``, ``reason``, ``at`` (the last time), ``times``
     ================ ==========================================================================================
     """
-    return _ask(settings)[0]
-
-
-def _ask(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
-    """What the gatekeeper tells; and of one that does not answer what to do about it, a sentence."""
     if missing_for_gatekeeper():
         return None, None
     with suppress(OSError, EOFError, ControlError):
@@ -66,7 +62,7 @@ def status_document(settings: Settings, window: Window | None, problem: str | No
     """What ``status --json`` prints: :func:`~stagedoor.cli.report.window_document`, and as ``gatekeeper`` what
     :func:`gatekeeper_status` tells.
     """
-    status, silence = _ask(settings)
+    status, silence = gatekeeper_status(settings)
     if silence is not None and problem is None:
         problem = f"The gatekeeper is {silence}."
     # The application may have a bind=... of its own, and its gatekeeper knows.
@@ -76,7 +72,7 @@ def status_document(settings: Settings, window: Window | None, problem: str | No
 
 def print_status(settings: Settings, window: Window | None) -> None:
     """Print the picture for a person, within 80 columns."""
-    status, silence = _ask(settings)
+    status, silence = gatekeeper_status(settings)
     print("No window is open.\n" if window is None else "A window is open.\n")
     print_window(settings, window, status["bind"] if status is not None else None)
     if window is None and (hint := where_else(settings.switch)):
@@ -85,7 +81,7 @@ def print_status(settings: Settings, window: Window | None) -> None:
     if status is None:
         if silence is not None:
             print_row("gatekeeper", silence)
-        elif window is not None:
+        elif window is not None and settings.debugger == "gatekeeper":
             print_row("gatekeeper", "not running: the next matching request starts it")
         return
     client = status["client"]
@@ -100,15 +96,17 @@ def print_status(settings: Settings, window: Window | None) -> None:
 def watch_status(settings: Settings, *, as_json: bool = False) -> int:
     """Print the picture again and again, until Ctrl-C or the window's end. Returns the exit code.
 
-    :param as_json: print one document a line instead.
+    :param as_json: print one document a line instead, also of a switch that can't be trusted.
+    :raises SwitchError: without ``as_json``, of a switch that can't be trusted.
     """
     try:
         while True:
             try:
                 window = settings.switch.read()
             except SwitchError as error:
-                problem = error.for_a_command
-                print(json.dumps(status_document(settings, None, problem)) if as_json else problem)
+                if not as_json:
+                    raise
+                print(json.dumps(status_document(settings, None, error.for_a_command)))
                 return 1
             if as_json:
                 print(json.dumps(status_document(settings, window)), flush=True)

@@ -111,6 +111,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STAGEDOOR_BIND": str(settings.bind),
         "STAGEDOOR_MAX_WINDOW": format_duration(settings.max_window),
         "STAGEDOOR_REQUIRE_TOKEN": str(int(settings.require_token)),
+        "STAGEDOOR_DEBUGGER": settings.debugger,
     }
     if isinstance(settings.switch, FileSwitch):
         variables["STAGEDOOR_SWITCH"] = str(settings.switch.path)

@@ -17,6 +17,7 @@ import errno
 import glob
 import json
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Mapping
@@ -42,7 +43,6 @@ from .private_file import PrivateFile, own_directory, user_name
 _SIZE_LIMIT = 64 * 1024
 _VERSION = 1
 _KEYS = sorted([*KEYS, "version"])
-_REOPEN = 'Remove it with "stagedoor close", then open a window again.'
 
 
 class FileSwitch(Switch):
@@ -78,7 +78,10 @@ class FileSwitch(Switch):
         try:
             window = _load(content)
         except ValueError as error:
-            raise SwitchError(self.name, str(error), _REOPEN) from error
+            remedy = (
+                f'Remove it with "stagedoor close --switch {shlex.quote(str(self.path))}", then open a window again.'
+            )
+            raise SwitchError(self.name, str(error), remedy) from error
         now = self.clock.now()
         if window.expires_at <= now:
             return None
