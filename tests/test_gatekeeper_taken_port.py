@@ -30,6 +30,7 @@ from stagedoor.worker.launcher import say_hello, start_lock
 from stagedoor.worker.leftovers import sweep
 from support.disks import full_disk
 from support.gatekeepers import GatedServer, end_gatekeeper
+from support.network import network_of_its_own
 from support.other_user import HIDDEN_THIEF, LATE_THIEF, THIEF, OtherUser, as_root
 from support.scripted import MAX_WINDOW, some_config, some_window
 from support.servers import ALLOWED, Answer, free_port, is_listening
@@ -126,6 +127,33 @@ def test_a_window_is_burnt_where_somebody_has_the_other_localhost_already(place:
         with pytest.raises(TokenBurnt, match="at ::1, which localhost may mean"):
             greet(place.config, place.open())
         assert not is_listening(place.port)
+
+
+@pytest.mark.parametrize(("bind", "other"), [("127.0.0.1", "::1"), ("[::1]", "127.0.0.1")])
+def test_what_has_just_ended_at_the_other_localhost_is_waited_for(place: Place, bind: str, other: str) -> None:
+    """Its TIME_WAIT keeps the gatekeeper from having it too; nobody else is kept from it."""
+    family = socket.AF_INET6 if ":" in other else socket.AF_INET
+    server = socket.create_server((other, place.port), family=family)
+    with server as ended, socket.create_connection((other, place.port)) as visitor:
+        ended.accept()[0].close()
+        assert visitor.recv(1) == b""
+    wait_for(lambda: not any(each.is_held for each in sockets_at(place.port)), "only a TIME_WAIT to be left")
+    with pytest.raises(DebuggerError, match=f"at {other}, which localhost may mean, has ended") as caught:
+        greet(replace(place.config, bind=f"{bind}:{place.port}"), place.open())
+    assert not isinstance(caught.value, TokenBurnt)
+    assert not is_listening(place.port)
+
+
+@as_root
+def test_all_addresses_are_all_of_them_whatever_the_system_says(place: Place) -> None:
+    with network_of_its_own():
+        try:
+            Path("/proc/sys/net/ipv6/bindv6only").write_text("1")
+        except OSError as error:
+            pytest.skip(f"net.ipv6.bindv6only can't be set: {error.strerror}")
+        greet(replace(place.config, bind=f"[::]:{place.port}"), place.open())
+        with OtherUser(LATE_THIEF, "127.0.0.1", place.port, 1) as thief:
+            thief.says("EADDRINUSE")
 
 
 def test_this_users_own_process_may_have_the_other_localhost(place: Place) -> None:

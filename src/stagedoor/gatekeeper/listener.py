@@ -40,6 +40,8 @@ class Listener:
         try:
             # Else the port of the last window could not be had again while its connections are in TIME_WAIT.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if listener.family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             return cls(_listening(listener, (host, port)))
         except BaseException:
             listener.close()

@@ -11,7 +11,7 @@ from stagedoor.settings.bind import Bind
 from stagedoor.window.window import Window
 
 from .listener import Listener
-from .port_holders import Holders, holders, is_known_at, not_private, why_burnt
+from .port_holders import Holders, holders, holders_beside, not_private, why_burnt
 
 #: A tunnel is often made to ``localhost``, which is both of these.
 _OTHER_LOCALHOST = {"127.0.0.1": "::1", "0.0.0.0": "::1", "::1": "127.0.0.1"}
@@ -29,11 +29,20 @@ def open_port(bind: Bind, burnt: BurntWindows, window: Window) -> Listener:
         return _unix(Path(bind.path))
     listener = _tcp(bind, burnt, window)
     other = _OTHER_LOCALHOST.get(bind.host)
-    if other is not None and not listener.reserve(other, bind.port) and not is_known_at(other, bind.port, bind.host):
-        listener.close()
-        raise burnt.burn(
-            window, f"a process that is not this user's has the same port at {other}, which localhost may mean"
-        )
+    if other is not None and not listener.reserve(other, bind.port):
+        there = holders_beside(other, bind.port, bind.host)
+        if there is None or there.others or there == Holders():
+            listener.close()
+            raise burnt.burn(
+                window, f"a process that is not this user's has the same port at {other}, which localhost may mean"
+            )
+        if not there.own:
+            listener.close()
+            raise DebuggerError(
+                f"The debug port {bind} was not opened: what has the same port at {other}, which localhost may mean,"
+                " has ended, and whoever comes first could have it next.",
+                "It is tried again, and free within a minute.",
+            )
     return listener
 
 

@@ -43,18 +43,14 @@ def holders(host: str, port: int) -> Holders | None:
         return None
 
 
-def is_known_at(host: str, port: int, listening: str) -> bool:
-    """Whether what has a port at ``host`` is this user's own, or belongs to no process any more.
-
-    :param listening: where this process itself listens on that port.
-    """
+def holders_beside(host: str, port: int, listening: str) -> Holders | None:
+    """:func:`holders` of a port at ``host``, without what this process itself has at ``listening``."""
     if not hasattr(os, "geteuid"):
-        return False
+        return None
     try:
-        there = [each for each in sockets_at(port) if each.host != listening and meets(host, each.host)]
+        return sorted_out((each for each in sockets_at(port) if each.host != listening), host, os.geteuid())
     except OSError:
-        return False
-    return bool(there) and all(not each.is_held or each.uid == os.geteuid() for each in there)
+        return None
 
 
 def sorted_out(sockets: Iterable[TcpSocket], host: str, own_uid: int) -> Holders:
