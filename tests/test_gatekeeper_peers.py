@@ -7,15 +7,16 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.listener import Listener
-from stagedoor.gatekeeper.patience import Patience
+from stagedoor.gatekeeper.patience import FOREGROUND, Patience
 from support.network import ALLOWED_OUTSIDE, SERVER, STRANGER_OUTSIDE, network_of_its_own
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED
@@ -23,6 +24,9 @@ from support.waiting import wait_for
 
 #: A loopback address that is not on the allowlist.
 STRANGER = "127.0.0.9"
+
+#: How many messages are read of a peer that has not attached.
+SPOKEN = FOREGROUND.handshake_messages
 
 Start = Callable[..., RunningGatekeeper]
 
@@ -140,6 +144,20 @@ def test_a_refused_client_gets_no_second_attempt_on_its_connection(gatekeeper: R
     with pytest.raises(RequestFailed, match="This session is over"):
         client.request("attach", {"stagedoorToken": gatekeeper.window.token})
     client.wait_closed(2)
+
+
+def test_who_talks_instead_of_attaching_is_hung_up_on(gatekeeper: RunningGatekeeper) -> None:
+    """A thousand small requests in one packet, on each of a few connections, kept everybody else waiting for seconds."""
+    talk = b"".join(wire.encode(wire.request("threads", None), number) for number in range(1, 3 * SPOKEN))
+    with socket.create_connection(("127.0.0.1", gatekeeper.port), 5) as peer, peer.makefile("rb") as answers:
+        with suppress(OSError):
+            peer.sendall(talk)
+        decoder, told = wire.Decoder(), 0
+        with suppress(ConnectionResetError):
+            while block := answers.read1():
+                told += len(list(decoder.feed(block)))
+    assert told <= SPOKEN
+    gatekeeper.attach().disconnect()
 
 
 def test_many_attempts_in_one_packet_are_one_attempt(gatekeeper: RunningGatekeeper) -> None:

@@ -51,7 +51,7 @@ class Child:
         self._patience = sessions.patience
         self._attach = attach
         self._debuggee: Debuggee = worker.debuggee
-        self._held_back: list[Message] | None = []
+        self._held_back: list[Message] = []
         self._configuring = False
         self._ended = False
         worker.child = self
@@ -65,18 +65,15 @@ class Child:
             self.client.send(wire.response(message))
             self.client.close()
             return
-        verdict = policy.from_client(message)
-        if isinstance(verdict, policy.Refuse):
-            self.client.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
-        elif message["command"] in ("initialize", "attach"):
-            self.client.refuse(message, "Session is already started")
-        elif message["command"] == "configurationDone":
+        if (allowed := self.client.judged(message)) is None:
+            return
+        if message["command"] == "configurationDone":
             self._configure(message)
         elif self._debuggee.unanswered >= self._patience.unanswered:
             sentence = f"Worker {self.worker.pid} has {self._patience.unanswered} requests to answer already."
             self.client.refuse(message, sentence)
         else:
-            answer = self._debuggee.request(verdict.message["command"], verdict.message.get("arguments"))
+            answer = self._debuggee.request(allowed.message["command"], allowed.message.get("arguments"))
             answer.add_done_callback(lambda future: self._answered(message, future))
 
     def gone(self) -> None:
@@ -131,9 +128,9 @@ class Child:
         self.configured = True
         self._sessions.configured(self.worker)
         self.client.send(wire.response(self._attach))
-        held_back, self._held_back = self._held_back or [], None
-        for event in held_back:
+        for event in self._held_back:
             self.client.send(event)
+        self._held_back.clear()
 
     async def _ask(self, command: str, arguments: dict[str, Any]) -> Message:
         async with asyncio.timeout(self._patience.answer):
@@ -179,7 +176,7 @@ class Child:
         if not policy.goes_on(message) or message["event"] in ("initialized", "terminated"):
             return
         event = {name: value for name, value in message.items() if name != "seq"}
-        if self._held_back is not None:
+        if not self.configured:
             self._held_back.append(event)
         else:
             self.client.send(event)

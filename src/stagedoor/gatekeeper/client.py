@@ -92,6 +92,17 @@ class Client:
         """Answer with an error that the IDE shows to the developer."""
         self.send(wire.error_response(request, sentence))
 
+    def judged(self, request: Message) -> policy.Pass | None:
+        """``request`` as the policy lets it through; one that it refuses is answered, and is ``None``."""
+        verdict = policy.from_client(request)
+        if isinstance(verdict, policy.Refuse):
+            self.send(wire.error_response(request, verdict.sentence, show_user=verdict.show_user))
+            return None
+        if self.session is not None and request["command"] in ("initialize", "attach"):
+            self.refuse(request, "Session is already started")
+            return None
+        return verdict
+
     def turn_away(self, attach: Message, sentence: str) -> None:
         """Refuse its ``attach``; it gets no second one."""
         self.refuse(attach, sentence)
@@ -118,13 +129,15 @@ class Client:
     async def serve(self) -> None:
         """Read until the peer is gone, breaks the protocol, or has not been let in in time."""
         patience = asyncio.get_running_loop().call_later(self._patience.handshake, self._lose_patience)
-        decoder = wire.Decoder(self._patience.handshake_body)
+        decoder, unattached = wire.Decoder(self._patience.handshake_body), 0
         try:
             while not self._writer.is_closing() and (data := await self._reader.read(65536)):
                 for message in decoder.feed(data):
                     self._take(message)
                     if self.session is not None:
-                        decoder.body_cap = wire.CLIENT_BODY_CAP
+                        decoder.body_cap, unattached = wire.CLIENT_BODY_CAP, 0
+                    elif (unattached := unattached + 1) >= self._patience.handshake_messages:
+                        return
                     if self._writer.is_closing():
                         break
                 await self._writer.drain()
@@ -176,20 +189,18 @@ class Client:
             self._attach(message)
 
     def _initialize(self, message: Message) -> None:
-        verdict = policy.from_client(message)
-        if isinstance(verdict, policy.Refuse):
-            self.refuse(message, verdict.sentence)
-        elif self.initialize_arguments is not None:
+        if (allowed := self.judged(message)) is None:
+            return
+        if self.initialize_arguments is not None:
             self.refuse(message, "Invalid message: Session is already initialized")
         else:
-            self.initialize_arguments = dict(verdict.message.get("arguments") or {})
+            self.initialize_arguments = dict(allowed.message.get("arguments") or {})
             self.send(wire.response(message, CAPABILITIES))
 
     def _attach(self, message: Message) -> None:
-        verdict = policy.from_client(message)
-        if isinstance(verdict, policy.Refuse):
-            self.refuse(message, verdict.sentence)
-        elif message["command"] != "attach":
+        if (allowed := self.judged(message)) is None:
+            return
+        if message["command"] != "attach":
             self.refuse(message, f'"{message["command"]}" came before "attach".')
         else:
-            self._attach_session(self, message, verdict)
+            self._attach_session(self, message, allowed)

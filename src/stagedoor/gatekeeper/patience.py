@@ -21,6 +21,9 @@ class Patience:
     #: The largest message that is read from a client before its ``attach`` is let in. Path mappings and rules are the
     #: longest part of one.
     handshake_body: int = 64 * 1024
+    #: Messages that are read from a client before its ``attach`` is let in. VS Code sends two; whoever keeps on talking
+    #: would keep this process from everybody else.
+    handshake_messages: int = 100
     #: What may wait for a client that does not read; then its connection ends. More than the largest message of a
     #: debugger, and a bound on what this process keeps for a client that is stuck.
     unread: int = 2 * wire.DEBUGGER_BODY_CAP

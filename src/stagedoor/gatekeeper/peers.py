@@ -59,14 +59,19 @@ class Peers:
 
     def may_speak(self, address: str) -> bool:
         """Whether anything of this peer's is read: it is let in, or would be with the token. Recorded if not."""
-        if self._refusal(address, self._token()) is None:
-            return True
-        self._turned_away(address, self._refusal(address, None))
-        return False
+        return self.refusal(address, self._token()) is None
 
     def refusal(self, address: str, presented: str | None) -> str | None:
         """Why this peer may not attach with this token, a clause, or ``None``. Recorded if so."""
-        refused = self._refusal(address, presented)
+        refused = refusal(
+            address,
+            self.allow,
+            token=self._token(),
+            presented=presented,
+            require_token=self._require_token,
+            at_port=True,
+            shown=self._shown,
+        )
         if refused is None:
             return None
         self._turned_away(address, refused)
@@ -77,20 +82,7 @@ class Peers:
         """The last refused peers, the latest at the end: :class:`RefusedPeer` as JSON-ready fields."""
         return [asdict(peer) for peer in self._refused.values()]
 
-    def _refusal(self, address: str, presented: str | None) -> Refusal | None:
-        return refusal(
-            address,
-            self.allow,
-            token=self._token(),
-            presented=presented,
-            require_token=self._require_token,
-            at_port=True,
-            shown=self._shown,
-        )
-
-    def _turned_away(self, address: str, refused: Refusal | None) -> None:
-        if refused is None:
-            return
+    def _turned_away(self, address: str, refused: Refusal) -> None:
         before = self._refused.pop(address, None)
         now = datetime.now(UTC).strftime("%H:%M:%SZ")
         self._refused[address] = RefusedPeer(address, refused.code, now, before.times + 1 if before else 1)

@@ -77,17 +77,14 @@ class Root:
             self.client.send(wire.response(message))
             self.client.close()
             return
-        verdict = policy.from_client(message)
-        if isinstance(verdict, policy.Refuse):
-            self.client.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
-        elif command in _BREAKPOINTS:
+        if self.client.judged(message) is None:
+            return
+        if command in _BREAKPOINTS:
             self.client.send(wire.response(message, {"breakpoints": self._accepted(arguments)}))
         elif command in _EMPTY_ANSWERS:
             self.client.send(wire.response(message, _EMPTY_ANSWERS[command]))
         elif command == "configurationDone":
             self._configure(message)
-        elif command in ("initialize", "attach"):
-            self.client.refuse(message, "Session is already started")
         else:
             self.client.send(wire.error_response(message, _SELECT_WORKER, show_user=False))
 
