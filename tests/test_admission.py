@@ -98,6 +98,30 @@ def test_decides(address: str, presented: str | None, require_token: bool, at_po
     assert decide(address, presented, require_token=require_token, at_port=at_port) == decision
 
 
+@pytest.mark.parametrize(
+    ("address", "presented", "at_port", "decision"),
+    [
+        pytest.param(ALLOWED, NONE, PORT, "token", id="an allowed address"),
+        pytest.param(ALLOWED, WRONG, PORT, "token", id="an allowed address with a wrong token"),
+        pytest.param(ALLOWED, RIGHT, PORT, "in", id="an allowed address with the token"),
+        pytest.param(STRANGER, NONE, PORT, "token", id="an address that is not allowed"),
+        pytest.param(STRANGER, RIGHT, PORT, "in", id="an address that is not allowed, with the token"),
+        pytest.param(ALLOWED, NONE, REQUEST, "in", id="a request from an allowed address"),
+        pytest.param(STRANGER, RIGHT, REQUEST, "address", id="a request from one that is not"),
+    ],
+)
+def test_decides_on_a_peer_from_one_of_the_servers_own_addresses(
+    address: str, presented: str | None, at_port: bool, decision: str
+) -> None:
+    refused = refusal(
+        address, ALLOWLIST, token=TOKEN, presented=presented, require_token=False, at_port=at_port, is_own=True
+    )
+    assert ("in" if refused is None else refused.code) == decision
+    if decision == "token" and presented is NONE:
+        assert refused is not None
+        assert "the window's is needed from the server's own addresses" in refused.sentence
+
+
 NOT_LISTED = f"{STRANGER} is not on the allowlist; allowed: {ALLOWLIST}"
 EXPECTED = len(TOKEN)
 

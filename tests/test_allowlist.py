@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stagedoor.access.addresses import is_loopback, normalized
+from stagedoor.access.addresses import is_loopback, is_own_address, normalized
 from stagedoor.access.allowlist import Allowlist
 from stagedoor.errors import ConfigurationError
 
@@ -275,6 +275,16 @@ def test_its_length_is_the_number_of_different_entries() -> None:
 def test_spells_an_address_in_one_way(address: str, canonical: str) -> None:
     assert normalized(address) == canonical
     assert normalized(canonical) == canonical
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
+def test_an_own_address_is_one_that_a_socket_can_be_bound_to(address: str) -> None:
+    assert is_own_address(address)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "unix", "localhost", "", "127.0.0.1%1", None, 5])
+def test_what_is_no_own_address(address: object) -> None:
+    assert not is_own_address(address)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.listener import Listener
 from stagedoor.gatekeeper.patience import FOREGROUND, Patience
-from support.network import ALLOWED_OUTSIDE, SERVER, STRANGER_OUTSIDE, network_of_its_own
+from support.network import ALLOWED_OUTSIDE, SERVER, STRANGER_OUTSIDE, Network, network_of_its_own
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED
 from support.waiting import wait_for
@@ -58,9 +58,22 @@ def strict() -> Iterator[RunningGatekeeper]:
 
 
 @pytest.fixture
-def outside() -> Iterator[RunningGatekeeper]:
+def network() -> Iterator[Network]:
+    with network_of_its_own() as made:
+        yield made
+
+
+@pytest.fixture
+def outside(network: Network) -> Iterator[RunningGatekeeper]:
     """One whose port is on an outside interface, and peers that really come from outside."""
-    with network_of_its_own(), RunningGatekeeper(host="0.0.0.0", allow=(ALLOWED_OUTSIDE, ALLOWED)) as running:
+    with RunningGatekeeper(host="0.0.0.0", allow=(ALLOWED_OUTSIDE, SERVER, ALLOWED)) as running:
+        yield running
+
+
+@pytest.fixture
+def elsewhere(network: Network) -> Iterator[RunningGatekeeper]:
+    """The same for others."""
+    with RunningGatekeeper(host="0.0.0.0", allow=(ALLOWED_OUTSIDE,)) as running:
         yield running
 
 
@@ -80,8 +93,9 @@ def connected(gatekeeper: RunningGatekeeper, source: str = STRANGER) -> socket.s
     return socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (source, 0))
 
 
-def from_outside(gatekeeper: RunningGatekeeper, source: str) -> socket.socket:
-    return socket.create_connection((SERVER, gatekeeper.port), 5, (source, 0))
+def from_outside(network: Network, gatekeeper: RunningGatekeeper, source: str) -> socket.socket:
+    with network.outside():
+        return socket.create_connection((SERVER, gatekeeper.port), 5, (source, 0))
 
 
 # Who may attach
@@ -111,6 +125,10 @@ ATTACHES = [
     pytest.param("outside", STRANGER, "{}", None, id="the end of a tunnel to an outside port with the token"),
     pytest.param("outside", STRANGER, None, NO_TOKEN, id="the end of a tunnel to an outside port without a token"),
     pytest.param("outside", ALLOWED, None, NO_TOKEN, id="loopback on the allowlist at an outside port, no token"),
+    pytest.param("outside", SERVER, None, NO_TOKEN, id="the server's own address, which is allowed, without a token"),
+    pytest.param("outside", SERVER, "{}", None, id="the server's own address with the token"),
+    pytest.param("elsewhere", SERVER, None, NO_TOKEN, id="the server's own address, not allowed, without a token"),
+    pytest.param("elsewhere", SERVER, "{}", None, id="the server's own address, not allowed, with the token"),
 ]
 
 
@@ -120,8 +138,14 @@ def test_attaching(
 ) -> None:
     running: RunningGatekeeper = request.getfixturevalue(which)
     arguments = {} if token is None else {"stagedoorToken": token.replace("{}", running.window.token)}
-    host = SERVER if source == ALLOWED_OUTSIDE else "127.0.0.1"
-    with DapClient((host, running.port), timeout=5, source_address=(source, 0)) as client:
+    if source == ALLOWED_OUTSIDE:
+        network: Network = request.getfixturevalue("network")
+        with network.outside():
+            client = DapClient((SERVER, running.port), timeout=5, source_address=(source, 0))
+    else:
+        host = SERVER if source == SERVER else "127.0.0.1"
+        client = DapClient((host, running.port), timeout=5, source_address=(source, 0))
+    with client:
         if refusal is None:
             client.attach(arguments=arguments)
             client.disconnect()
@@ -177,10 +201,10 @@ def test_many_attempts_in_one_packet_are_one_attempt(gatekeeper: RunningGatekeep
 # Who may not even speak
 
 
-def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(outside: RunningGatekeeper) -> None:
+def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(network: Network, outside: RunningGatekeeper) -> None:
     worker = outside.worker()
     for _ in range(3):
-        with from_outside(outside, STRANGER_OUTSIDE) as peer:
+        with from_outside(network, outside, STRANGER_OUTSIDE) as peer:
             assert silence(peer) == b""
     worker.wait_told(lambda message: "audit" in message, "an audit record")
     allowed = ", ".join(outside.config.allow)
@@ -192,16 +216,17 @@ def test_a_peer_that_is_not_allowed_gets_no_byte_and_is_recorded(outside: Runnin
     worker.close()
 
 
-def test_the_right_token_is_of_no_use_there(outside: RunningGatekeeper) -> None:
-    stranger = DapClient((SERVER, outside.port), timeout=5, source_address=(STRANGER_OUTSIDE, 0))
+def test_the_right_token_is_of_no_use_there(network: Network, outside: RunningGatekeeper) -> None:
+    with network.outside():
+        stranger = DapClient((SERVER, outside.port), timeout=5, source_address=(STRANGER_OUTSIDE, 0))
     with stranger, pytest.raises((WaitFailed, OSError)):
         stranger.attach(arguments={"stagedoorToken": outside.window.token})
 
 
-def test_a_log_is_not_filled_by_a_flood_of_addresses(outside: RunningGatekeeper) -> None:
+def test_a_log_is_not_filled_by_a_flood_of_addresses(network: Network, outside: RunningGatekeeper) -> None:
     worker = outside.worker()
     for number in range(60):
-        with from_outside(outside, f"198.51.100.{number + 100}") as peer:
+        with from_outside(network, outside, f"203.0.113.{number + 100}") as peer:
             assert silence(peer) == b""
     assert len(worker.audit()) <= 10
     assert len(outside.status()["refused"]) == 20

@@ -5,6 +5,8 @@ No address is read in any other way: not those of entries, nor those of requests
 
 from __future__ import annotations
 
+import errno
+import socket
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 #: The first 12 bytes of an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2): ``::ffff:0:0/96``.
@@ -23,6 +25,21 @@ def is_loopback(address: object) -> bool:
     """Whether an address, as text, is a loopback address: 127.0.0.0/8 or ::1. Never raises."""
     spelling = normalized(address)
     return spelling is not None and (spelling == "::1" or spelling.startswith("127."))
+
+
+def is_own_address(address: object) -> bool:
+    """Whether an address, as text, is one of this machine's, loopback or not: of those alone a socket can be bound to
+    one. In doubt it is (``net.ipv4.ip_nonlocal_bind``, no descriptor left). Never raises.
+    """
+    spelling = normalized(address)
+    if spelling is None:
+        return False
+    try:
+        with socket.socket(AF_INET6 if ":" in spelling else AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((spelling, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 def spelled(address: str) -> str | None:

@@ -39,6 +39,7 @@ def refusal(
     presented: str | None,
     require_token: bool,
     at_port: bool = False,
+    is_own: bool = False,
     shown: str = TOKEN_SHOWN,
 ) -> Refusal | None:
     """Why ``address`` is not let in, or ``None`` if it is.
@@ -51,13 +52,16 @@ def refusal(
     :param at_port: ``address`` is a peer of the debug port. On loopback or a Unix socket it is let in with the token
         and never without, whatever the allowlist says: an SSH tunnel ends there, and so does every user of this server.
         False for a request, whose address says which visitor it is: there loopback is an address as any other.
+    :param is_own: ``address`` is one of this machine's, see :func:`~.addresses.is_own_address`. Such a peer of the debug
+        port is as one on loopback: whoever is on this server may come from there.
     :param shown: where a person finds the token, as the end of a sentence.
     """
     holds = presented is not None and holds_token(presented, token)
-    if at_port and (address == UNIX_PEER or is_loopback(address)):
+    if at_port and (address == UNIX_PEER or is_loopback(address) or is_own):
         if holds:
             return None
-        why = "the window's is needed on loopback and on Unix sockets, at the end of an SSH tunnel for example"
+        where = "from the server's own addresses" if is_own else "on loopback and on Unix sockets"
+        why = f"the window's is needed {where}, at the end of an SSH tunnel for example"
     elif address not in allowlist:
         return Refusal("address", f"{address} is not on the allowlist; allowed: {allowlist}")
     elif holds or not require_token:

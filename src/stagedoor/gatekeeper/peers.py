@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from stagedoor.access.addresses import is_loopback, is_own_address
 from stagedoor.access.allowlist import Allowlist
 from stagedoor.access.decision import TOKEN_SHOWN, Refusal, refusal
 from stagedoor.audit import Audit
@@ -70,6 +71,7 @@ class Peers:
             presented=presented,
             require_token=self._require_token,
             at_port=True,
+            is_own=not is_loopback(address) and is_own_address(address),
             shown=self._shown,
         )
         if refused is None:
