@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,7 +179,8 @@ class Scene:
 
     def end(self) -> None:
         for process in self._started:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # It has ended, and its test says why.
+                os.killpg(process.pid, signal.SIGTERM)
         for process in self._started:
             try:
                 process.wait(5)

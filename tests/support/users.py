@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import stagedoor
+
 TESTS = Path(__file__).resolve().parent.parent
+SOURCE = Path(stagedoor.__file__).resolve().parent.parent
 _TOOLS = ("unshare", "nsenter", "setpriv", "mount")
 
 
@@ -28,18 +31,16 @@ def why_not() -> str | None:
 class Machine:
     """A folder that every user can look into, and processes that see it.
 
-    An interpreter in root's own home is bound to a place where others can reach it: within the processes' namespaces,
-    and nowhere else.
+    Python, Stagedoor and these tests may lie where other users can't look (root's home, a directory of ``mktemp -d``)
+    or below the ``/tmp`` that a process has for itself. Then they are bound to their places anew, for other users to
+    read: within the processes' namespaces, and nowhere else.
     """
 
     def __init__(self) -> None:
         # Not below /tmp, which some of the processes have for themselves.
         self.folder = Path(tempfile.mkdtemp(prefix="stagedoor-tests-", dir="/var/tmp"))
         self.folder.chmod(0o755)
-        self._home = self.folder / "root"
-        self._hidden = self._interpreter_below_a_hidden_home()
-        if self._hidden is not None:
-            (self._home / self._hidden.name).mkdir(parents=True)
+        self._behind = self.directory("behind", 0, 0o755)
 
     def directory(self, name: str, uid: int, mode: int = 0o700) -> Path:
         """A directory of a user's."""
@@ -65,11 +66,8 @@ class Machine:
         :param keywords: for :class:`subprocess.Popen`.
         """
         steps = ["set -e"]
-        if self._hidden is not None and inside is None:
-            place = self._home / self._hidden.name
-            steps += [f"mount --bind {self._hidden} {place}", f"mount --rbind {self._home} {self._hidden.parent}"]
-        if private_tmp:
-            steps += ["mount -t tmpfs -o mode=1777 tmpfs /tmp"]
+        if inside is None:
+            steps += self._covered({Path("/tmp"): "1777"} if private_tmp else {})
         steps.append(f'exec setpriv --reuid {uid} --regid {uid} --clear-groups {sys.executable} "$@"')
         namespace = (
             ["unshare", "-m", "--propagation", "private"] if inside is None else ["nsenter", "-m", "-t", str(inside)]
@@ -94,11 +92,30 @@ class Machine:
     def remove(self) -> None:
         shutil.rmtree(self.folder)
 
-    @staticmethod
-    def _interpreter_below_a_hidden_home() -> Path | None:
-        """The part of a directory that others can't look into which the interpreter is in."""
-        parts = Path(sys.executable).resolve().parents
-        hidden = [folder for folder in parts if not folder.stat().st_mode & 0o001]
-        if not hidden:
-            return None
-        return next(folder for folder in parts if folder.parent == hidden[-1])
+    def _covered(self, empty: dict[Path, str]) -> list[str]:
+        """The steps of a shell that cover directories with empty ones, and bind again what is needed of them.
+
+        :param empty: the directories, and their modes; those that others can't look into are covered as well.
+        """
+        hidden = [folder for place in _NEEDED for folder in place.parents if not folder.stat().st_mode & 0o001]
+        covers = dict.fromkeys(hidden, "755") | empty
+        below = [place for place in _NEEDED if covers.keys() & set(place.parents)]
+        kept = {place: self._behind / str(number) for number, place in enumerate(below)}
+        for place in kept.values():
+            place.mkdir(exist_ok=True)
+        outer = [folder for folder in covers if not covers.keys() & set(folder.parents)]
+        return [
+            *(f"mount --bind {place} {behind}" for place, behind in kept.items()),
+            *(f"mount -t tmpfs -o mode={covers[folder]} tmpfs {folder}" for folder in outer),
+            *(f"mkdir -p {place} && mount --bind {behind} {place}" for place, behind in kept.items()),
+        ]
+
+
+def _needed() -> list[Path]:
+    """Where what Python needs lies, none within another, by each name that it has."""
+    names = (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix), str(TESTS), str(SOURCE))
+    places = {Path(name) for name in names}
+    return sorted(place for place in places if not places & set(place.parents))
+
+
+_NEEDED = _needed()
