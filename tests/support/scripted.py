@@ -52,6 +52,17 @@ def some_config(control: Path, **changes: Any) -> GatekeeperConfig:
     return GatekeeperConfig(**(usual | changes))
 
 
+def console(session: DapClient) -> list[str]:
+    outputs = [event["body"] for event in session.events if event["event"] == "output"]
+    return [body["output"].rstrip("\n") for body in outputs if body["category"] == "console"]
+
+
+def wait_console(session: DapClient, part: str) -> str:
+    """Wait for a line of the debug console; returns it."""
+    wait_for(lambda: any(part in line for line in console(session)), f"{part!r} in {console(session)}", timeout=5)
+    return next(line for line in console(session) if part in line)
+
+
 class RunningGatekeeper:
     """A gatekeeper, listening.
 

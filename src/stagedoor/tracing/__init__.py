@@ -5,7 +5,7 @@ deny: a thread is traced between :meth:`Tracing.enter` and :meth:`Tracing.leave`
 its own thread only, and :meth:`Tracing.stop` leaves a process in which nothing of the debugger runs.
 
 Everything that is used of debugpy and pydevd beyond ``debugpy``'s public API was verified with debugpy 1.8.22 on
-CPython 3.11, 3.12 and 3.13. ``tests/test_debugpy_facts.py`` fails when a release changes one of these facts; in
+CPython 3.11, 3.12 and 3.13. ``tests/facts/test_debugpy_facts.py`` fails when a release changes one of these facts; in
 production a newer release is loaded only where the self-test (:mod:`stagedoor.tracing.selftest`) has passed.
 """
 

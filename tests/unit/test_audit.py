@@ -8,13 +8,13 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from stagedoor import audit as module
 from stagedoor.audit import BURST, INTERVAL, LOGGER_NAME, PERIOD, REMEMBERED, Audit, Limit
 from support.clock import SettableClock
+from support.modules import ROOT
 
 
 @pytest.fixture
@@ -168,8 +168,6 @@ def test_threads_write_no_more_than_one_record_each_too_many(monkeypatch: pytest
 
 
 # -- What is written of it ---------------------------------------------------------------------------------------------
-
-ROOT = Path(__file__).parent.parent
 
 
 def recorded() -> set[str]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from conftest import ServeGated
+from support.modules import ROOT
 from support.releases import INSTALLED
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
-SRC = Path(__file__).resolve().parent.parent / "src"
+SRC = ROOT / "src"
 
 #: Twice: what the first try has left behind must not change what the second one says.
 TRY = """

@@ -16,7 +16,7 @@ from stagedoor.dap import client as dap_client
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.patience import Patience
-from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker
+from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker, console, wait_console
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
@@ -43,17 +43,6 @@ def start() -> Iterator[Start]:
 @pytest.fixture
 def gatekeeper(start: Start) -> RunningGatekeeper:
     return start()
-
-
-def console(session: DapClient) -> list[str]:
-    outputs = [event["body"] for event in session.events if event["event"] == "output"]
-    return [body["output"].rstrip("\n") for body in outputs if body["category"] == "console"]
-
-
-def wait_console(session: DapClient, part: str) -> str:
-    """Wait for a line of the debug console; returns it."""
-    wait_for(lambda: any(part in line for line in console(session)), f"{part!r} in {console(session)}", timeout=5)
-    return next(line for line in console(session) if part in line)
 
 
 def joined(gatekeeper: RunningGatekeeper, **script: Any) -> tuple[DapClient, ScriptedWorker, ScriptedDebugger]:

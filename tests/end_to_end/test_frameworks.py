@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.gatekeepers import GatedServer
+from support.modules import ROOT
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import pytest
 from support import application
 from support.application import stop_line
 from support.gatekeepers import GatedServer
+from support.modules import ROOT
 from support.servers import ALLOWED
 
-FOLDER = Path(__file__).with_name("testsupport")
+FOLDER = ROOT / "tests" / "support" / "testsupport"
 PACKAGE = FOLDER / "node_modules" / "@vscode" / "debugadapter-testsupport"
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

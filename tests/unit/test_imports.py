@@ -7,11 +7,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent / "src" / "stagedoor"
+from support.modules import MODULES, PACKAGE
 
 #: A package, or a module beside the packages, imports only from those before it.
 ORDER = [
@@ -66,18 +65,6 @@ PYDEVD = ("pydevd", "_pydevd", "_pydev_")
 
 #: What stands on top, and who imports it all the same: the frameworks' own commands are the command line itself.
 TOP = {"cli": {"__main__", "integrations.configuration"}, "integrations": set[str]()}
-
-
-def modules() -> dict[str, Path]:
-    """Every module of the package by its name below it; the package itself is ``""``."""
-    found = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-MODULES = modules()
 
 
 def imports(name: str, *, also_for_types: bool = False) -> Iterator[str]:
@@ -195,7 +182,11 @@ print(json.dumps({
 
 def test_promise_4_closed_loads_no_debugger_no_framework_and_starts_nothing() -> None:
     answer = subprocess.run(
-        [sys.executable, "-c", CLOSED], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT.parent)}
+        [sys.executable, "-c", CLOSED],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(PACKAGE.parent)},
     )
     closed = json.loads(answer.stdout)
     packages = {module.split(".")[0] for module in closed["modules"]}

@@ -22,10 +22,10 @@ from stagedoor.switches import MemorySwitch
 from stagedoor.worker.waker import Waker
 from support import application
 from support.forks import forks, in_child
+from support.modules import MODULES
 from support.servers import ALLOWED
 from support.stage import Response, Stage, make_environ
 from support.waiting import wait_for
-from test_imports import MODULES
 
 pytestmark = forks
 

@@ -19,13 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from support.modules import ROOT
 from support.servers import ALLOWED, free_port, is_listening
 from support.users import Machine, why_not
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
-SERVER = Path(__file__).parent / "support" / "serve.py"
+SERVER = ROOT / "tests" / "support" / "serve.py"
 ALICE, BOB, ROOT = 12001, 12002, 0
 
 

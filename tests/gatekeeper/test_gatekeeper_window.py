@@ -27,10 +27,9 @@ from stagedoor.settings.settings import Settings
 from stagedoor.switches import FileSwitch
 from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window
-from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, replaced, some_window
+from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, console, replaced, some_window, wait_console
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
-from test_gatekeeper_sessions import console, wait_console
 
 Start = Callable[..., RunningGatekeeper]
 

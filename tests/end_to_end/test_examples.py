@@ -16,10 +16,11 @@ import pytest
 
 from stagedoor.settings.settings import Settings
 from support.gatekeepers import GatedServer
+from support.modules import ROOT
 from support.servers import ALLOWED, OTHER, free_port, is_listening
 from support.waiting import wait_for
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 APP = EXAMPLES / "app.py"
 #: Debian has nginx where only the superuser looks.
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -20,7 +20,7 @@ from foreign.outcomes import Outcomes
 from foreign.runs import BARE, Run, RunFailed, run
 from foreign.suites import SUITES, Suite
 
-FOREIGN = Path(__file__).with_name("foreign")
+FOREIGN = Path(__file__).parent
 
 WERKZEUG_SUITE = """
 import sys

@@ -19,8 +19,9 @@ from benchmarks.states import AFTER, AGAIN, ATTACHED, BARE, CLOSED, PAUSED
 from benchmarks.table import ratio, seconds, table
 from benchmarks.targets import TARGETS, Target
 from conftest import Serve
+from support.modules import ROOT
 
-BENCHMARKS = Path(__file__).with_name("benchmarks")
+BENCHMARKS = ROOT / "tests" / "benchmarks"
 
 
 def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

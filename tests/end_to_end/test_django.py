@@ -23,8 +23,9 @@ import stagedoor
 from stagedoor import ConfigurationError, StageDoor
 from stagedoor.integrations.django import get_wsgi_application
 from stagedoor.switches import FileSwitch
+from support.modules import ROOT
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django_project"
+EXAMPLE = ROOT / "examples" / "django_project"
 ALLOW = {"STAGEDOOR_ALLOW": "192.0.2.1"}
 
 if not settings.configured:
