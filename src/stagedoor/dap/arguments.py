@@ -2,7 +2,7 @@
 first worker's debugger can't read them.
 
 Those of other requests are read by pydevd, which answers what it can't read with an error: see
-:meth:`stagedoor.tracing.internals.Internals.answer_every_request`.
+:meth:`stagedoor.tracing.commands.Commands.answer_every_request`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
 from .asyncviews import AsyncViews
-from .internals import Internals, other_debugger_runs
+from .commands import Commands
+from .ending import steps_of_stop
+from .internals import Internals
+from .starting import GuardedStart, other_debugger_runs
 from .state import Matching, Pause, TracingListener
 from .steps import Steps
 from .threads import MonitoredThreads, SettraceThreads
@@ -54,6 +57,7 @@ class Tracing:
         self._debugger: Any = None
         self._stopped = False
         self._internals: Any = None
+        self._commands: Commands
         self._breakpointhook: Any = None
         self._async_views = AsyncViews(self)
         #: What a stop has still to take back.
@@ -104,14 +108,15 @@ class Tracing:
             breakpointhook = sys.breakpointhook
             internals = self._internals = Internals()
             refuse_other_debugger()
+            self._commands = Commands(internals)
             self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
             self._breakpointhook = breakpointhook
             forking.register(self, forking.Turn.TRACING)
             self._back = Steps(self._steps_back())
             _current = self
             try:
-                internals.restrict_commands(self)
-                with internals.guarded_start(self):
+                self._commands.restrict(self)
+                with GuardedStart(internals, self):
                     result = connect()
                 self._debugger = internals.pydevd.get_global_debugger()
             except BaseException:
@@ -416,7 +421,7 @@ class Tracing:
 
     def _steps_back(self) -> list[Callable[[], object]]:
         """The order of a stop. First nothing new is paused and nobody pays any more: what still runs on would stop again
-        where it was just resumed. Then pydevd is stopped (:meth:`Internals.steps_of_stop`), what it keeps on threads is
+        where it was just resumed. Then pydevd is stopped (:func:`.ending.steps_of_stop`), what it keeps on threads is
         forgotten, which would keep the debugger in memory for as long as the threads, and what was put in the place of
         pydevd's own parts is taken away, which it still goes through while it stops. Last of all the application's
         ``breakpoint()``, behind which there is no debugger any more.
@@ -431,7 +436,7 @@ class Tracing:
 
         return [
             lambda: self._threads.ended(list(self._matching.values())),
-            *internals.steps_of_stop(debugger, paused),
+            *steps_of_stop(internals, debugger, paused),
             self._forget_threads,
             *self._steps_of_restoring(),
         ]
@@ -440,7 +445,7 @@ class Tracing:
         return [
             self._async_views.restore,
             *self._threads.steps_back(),
-            self._internals.restore,
+            self._commands.restore,
             lambda: setattr(sys, "breakpointhook", self._breakpointhook),
         ]
 
@@ -512,7 +517,7 @@ class Tracing:
         self._threads.started()
 
     def answer_every_request(self, reader: Any) -> None:
-        self._internals.answer_every_request(reader)
+        self._commands.answer_every_request(reader)
 
     def client_configured(self) -> None:
         self._listener.attached()
