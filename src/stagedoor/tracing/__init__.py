@@ -4,6 +4,17 @@ pydevd is made to debug whole processes: it traces every thread, and a stop conc
 deny: a thread is traced between :meth:`Tracing.enter` and :meth:`Tracing.leave` and at no other time, a stop pauses
 its own thread only, and :meth:`Tracing.stop` leaves a process in which nothing of the debugger runs.
 
+- What the others use: :mod:`.tracing` is the debugger of one window, its start, its end and its forks. It is built in
+  layers, each on the one before: :mod:`.debuggee`, pydevd and its client; :mod:`.requests`, what a thread enters and
+  leaves; :mod:`.pauses`, which of them wait, and on which errors. :mod:`.state` is what is known of a request, and how the
+  rooms below see the debugger.
+- What is traced: :mod:`.threads` in the two worlds, with :mod:`.monitoring` from Python 3.12 on; :mod:`.asyncviews` has what
+  runs on other threads (:mod:`.arrival`: once asgiref is there); :mod:`.overflow` the recursion limit.
+- pydevd: :mod:`.internals` is every name of it, :mod:`.shapes` how each has to look, :mod:`.debugger` its own class with
+  every way to a pause closed, :mod:`.commands` what a client asks for and gets otherwise. :mod:`.starting` starts it, and
+  :mod:`.ending` stops it, in :mod:`.steps` of which none is left out.
+- Which debugpy: :mod:`.loading` and :mod:`.releases`; the :mod:`.selftest`, with its :mod:`.rehearsal`, proves one.
+
 Everything that is used of debugpy and pydevd beyond ``debugpy``'s public API was verified with debugpy 1.8.22 on
 CPython 3.11, 3.12 and 3.13. ``tests/facts/test_debugpy_facts.py`` fails when a release changes one of these facts; in
 production a newer release is loaded only where the self-test (:mod:`stagedoor.tracing.selftest`) has passed.

@@ -1,4 +1,4 @@
-"""How pydevd is stopped for real, step by step."""
+"""The end of a debugger, step by step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,50 @@ from contextlib import suppress
 from typing import Any
 
 from .internals import Internals
+from .state import Matching
+from .threads import MonitoredThreads, SettraceThreads
+
+Step = Callable[[], object]
+
+
+def steps_of_end(
+    internals: Internals,
+    threads: MonitoredThreads | SettraceThreads,
+    matching: Callable[[], list[Matching]],
+    debugger: Callable[[], Any],
+    restoring: list[Step],
+) -> list[Step]:
+    """The order of a stop. First nothing new is paused and nobody pays any more: what still runs on would stop again
+    where it was just resumed. Then pydevd is stopped (:func:`steps_of_stop`), what it keeps on threads is forgotten,
+    which would keep the debugger in memory for as long as the threads, and what was put in the place of pydevd's own
+    parts is taken away, which it still goes through while it stops. Last of all the application's ``breakpoint()``,
+    behind which there is no debugger any more.
+
+    :param matching: gives what threads run of matching requests.
+    :param debugger: gives pydevd's debugger, ``None`` if a start has not come as far as to make one.
+    :param restoring: the last steps.
+    """
+
+    def paused() -> list[threading.Thread]:
+        return [each.thread for each in matching() if each.pause is not None]
+
+    def forget_threads() -> None:
+        in_progress = {each.thread for each in matching()}
+        for thread in threading.enumerate():
+            if thread not in in_progress:
+                internals.forget_thread(thread)
+
+    return [
+        lambda: threads.ended(matching()),
+        *steps_of_stop(internals, debugger, paused),
+        forget_threads,
+        *restoring,
+    ]
 
 
 def steps_of_stop(
     internals: Internals, debugger: Callable[[], Any], paused: Callable[[], list[threading.Thread]]
-) -> list[Callable[[], object]]:
+) -> list[Step]:
     """Stop for real; the order matters.
 
     1. pydevd's own disconnect. It takes the breakpoints back and resumes what is paused; without it a paused thread
