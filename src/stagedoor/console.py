@@ -1,9 +1,11 @@
-"""Writing to a terminal: aligned lines of at most 80 columns, errors of exactly one line."""
+"""Writing to a terminal: aligned lines of at most 80 columns, documents for scripts, errors of exactly one line."""
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
+from typing import Any
 
 WIDTH = 80
 
@@ -24,6 +26,11 @@ def print_item(number: int, text: str) -> None:
 def print_paragraph(text: str) -> None:
     """Print ``text`` over the whole width."""
     _print_wrapped(text, "", "")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print ``document`` for a script."""
+    print(json.dumps(document, indent=2))
 
 
 def complain(sentence: str) -> None:

@@ -195,3 +195,49 @@ def test_promise_4_closed_loads_no_debugger_no_framework_and_starts_nothing() ->
     assert closed["threads"] == ["MainThread"]
     assert closed["descriptors"] == 0
     assert closed["children"] == []
+
+
+COMMAND = """
+import json, os, sys
+from stagedoor.cli import main
+output, sys.stdout, sys.stderr = sys.stdout, open(os.devnull, "w"), open(os.devnull, "w")
+main(sys.argv[1:])
+print(json.dumps(sorted(sys.modules)), file=output)
+"""
+#: What no command needs but those that are about it.
+ROOMS = {"windows", "status", "check", "launch_json", "running", "report", "port_check"}
+
+
+@pytest.mark.parametrize(
+    ("command", "rooms", "others"),
+    [
+        ("--help", set(), set()),
+        ("status --help", set(), set()),
+        ("nonsense", set(), set()),
+        ("--version", set(), {"importlib.metadata"}),
+        ("check 10.0.0.1", {"check"}, set()),
+        ("launch-json", {"launch_json"}, {"stagedoor.launch_json"}),
+        ("status", {"status", "report"}, set()),
+        ("close", {"windows", "report", "port_check"}, {"stagedoor.launch_json", "stagedoor.gatekeeper"}),
+        ("until 30m", {"windows", "report", "port_check"}, {"stagedoor.launch_json", "stagedoor.gatekeeper"}),
+    ],
+)
+def test_a_command_loads_what_it_needs(command: str, rooms: set[str], others: set[str], tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", COMMAND, *command.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT.parent), "STAGEDOOR_SWITCH": str(tmp_path / "window.json")},
+    )
+    loaded = set(json.loads(answer.stdout))
+    assert {room for room in ROOMS if f"stagedoor.cli.{room}" in loaded} == rooms
+    dear = {
+        "importlib.metadata",
+        "stagedoor.launch_json",
+        "stagedoor.gatekeeper",
+        "stagedoor.demo",
+        "asyncio",
+        "debugpy",
+    }
+    assert loaded & dear == others

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stagedoor import StageDoor
 from stagedoor.access.allowlist import Allowlist
 from stagedoor.access.openness import openness
-from stagedoor.cli.commands import main
+from stagedoor.cli import main
 
 EVERYBODY = "all of the internet's {} addresses"
 

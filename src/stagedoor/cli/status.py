@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stagedoor.console import print_paragraph, print_row
+from stagedoor.console import print_json, print_paragraph, print_row
 from stagedoor.control.protocol import ControlConnection, ControlError, silent
 from stagedoor.errors import SwitchError
 from stagedoor.platforms import missing_for_gatekeeper
@@ -17,12 +18,32 @@ from stagedoor.settings.settings import Settings
 from stagedoor.window.window import Window
 
 from .report import print_window, where_else, window_document
+from .settings import settings_of
 
 #: Seconds between two pictures of ``--watch``.
 WATCH_EVERY = 1.0
 
 _ANSWER_PATIENCE = 2.0
 _CLEAR_SCREEN = "\033[H\033[2J"
+
+
+def show_status(arguments: Namespace) -> int:
+    """The command."""
+    settings = settings_of(arguments)
+    if arguments.watch:
+        return watch_status(settings, as_json=arguments.json)
+    try:
+        window = settings.switch.read()
+    except SwitchError as error:
+        if not arguments.json:
+            raise
+        print_json(status_document(settings, None, error.for_a_command))
+        return 1
+    if arguments.json:
+        print_json(status_document(settings, window))
+    else:
+        print_status(settings, window)
+    return 1 if window is None else 0
 
 
 def gatekeeper_status(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:

@@ -87,7 +87,7 @@ def run_command(settings: Settings, arguments: Sequence[str]) -> int:
     :param settings: the application's; the command reads them from the environment, which this replaces.
     :param arguments: such as ``["open", "--for", "30m"]``.
     """
-    from stagedoor.cli.commands import main
+    from stagedoor.cli import main
 
     if not isinstance(settings.switch, FileSwitch | EnvironmentSwitch) and arguments[:1] in _SWITCHING:
         complain(

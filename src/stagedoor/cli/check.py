@@ -1,0 +1,39 @@
+"""``stagedoor check``: what the allowlist says of an address."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from stagedoor.access.addresses import normalized
+from stagedoor.access.allowlist import Allowlist
+from stagedoor.access.decision import refusal
+from stagedoor.access.openness import openness
+from stagedoor.console import print_paragraph
+from stagedoor.errors import ConfigurationError
+from stagedoor.settings.settings import Settings
+
+
+def check_address(arguments: Namespace) -> int:
+    """Say whether an address is on the allowlist, and why."""
+    settings = Settings.read(switch="memory", allow=arguments.allow)
+    address = normalized(arguments.address)
+    if address is None:
+        remedy = 'Write one in numbers, without port, network or zone, such as "203.0.113.7" or "2001:db8::7".'
+        raise ConfigurationError("ADDRESS", arguments.address, "is not one IPv4 or IPv6 address", remedy)
+    if not settings.allow:
+        print_paragraph(
+            "Refused: nobody is allowed here, because STAGEDOOR_ALLOW is not set. The application may have an allow=..."
+            " of its own, which this command can't see: give the same with --allow."
+        )
+        return 1
+    refused = refusal(address, settings.allow, token="", presented=None, require_token=False)
+    for doubt in openness(settings.allow):
+        print_paragraph(f"Warning: {doubt}")
+        print()
+    if refused is not None:
+        print_paragraph(f"Refused: {refused.sentence}.")
+        return 1
+    entry = next(entry for entry in settings.allow if address in Allowlist([entry]))
+    token = " Its requests must carry the window's token too (require_token)." if settings.require_token else ""
+    print_paragraph(f"Allowed: {address} is on the allowlist, by {entry}.{token}")
+    return 0
