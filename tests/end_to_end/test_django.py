@@ -227,11 +227,8 @@ def test_a_check_leaves_the_classes_that_it_watches_as_they_were() -> None:
 @pytest.fixture
 def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSwitch]:
     """The switch of a project whose settings are all its own."""
-    for variable in ("STAGEDOOR_ALLOW", "STAGEDOOR_SWITCH", "STAGEDOOR_BIND", "STAGEDOOR_MAX_WINDOW"):
-        # Set, and so taken back after the test: the command replaces them.
-        monkeypatch.setenv(variable, "")
+    for variable in [each for each in os.environ if each.startswith("STAGEDOOR_")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("STAGEDOOR_REQUIRE_TOKEN", "0")
     path = tmp_path / "window.json"
     with override_settings(STAGEDOOR_SWITCH=str(path), STAGEDOOR_MAX_WINDOW="1h", **ALLOW):
         yield FileSwitch(path, max_window=timedelta(hours=1))
@@ -267,6 +264,13 @@ def test_opening_shows_what_the_checks_find_and_opens_all_the_same(
         assert run("open", "--for", "30m") == 0
     assert "stagedoor.W002" in capfd.readouterr().err
     assert switch.read() is not None
+
+
+@pytest.mark.parametrize("command", ["open --for 30m", "status", "close"])
+def test_the_command_leaves_the_processs_environment_as_it_is(switch: FileSwitch, command: str) -> None:
+    before = dict(os.environ)
+    run(*command.split())
+    assert dict(os.environ) == before
 
 
 def test_keywords_of_the_application_count(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,17 +149,8 @@ def test_without_a_window_errors_and_responses_are_flasks_own() -> None:
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """An application whose settings are all its own: nothing in the environment names its switch."""
-    for variable in (
-        "STAGEDOOR_ALLOW",
-        "STAGEDOOR_SWITCH",
-        "STAGEDOOR_BIND",
-        "STAGEDOOR_MAX_WINDOW",
-        "STAGEDOOR_DEBUGGER",
-    ):
-        # Set, and so taken back after the test: the command replaces them.
-        monkeypatch.setenv(variable, "")
+    for variable in [each for each in os.environ if each.startswith("STAGEDOOR_")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("STAGEDOOR_REQUIRE_TOKEN", "0")
     app = Flask("shop")
     StageDoor(app, allow="192.0.2.1", switch=tmp_path / "window.json", bind="127.0.0.1:5999", max_window="1h")
     return app
@@ -209,6 +201,36 @@ def test_the_applications_file_wins_over_a_window_in_the_environment(
     assert (tmp_path / "window.json").exists()
 
 
+@pytest.mark.parametrize("command", ["open --for 30m", "status", "check 192.0.2.1", "until 30m", "close"])
+def test_the_command_leaves_the_processs_environment_as_it_is(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("STAGEDOOR_UNTIL", "2001-01-01T00:00:00Z")
+    before = dict(os.environ)
+    run(app, *command.split())
+    assert dict(os.environ) == before
+
+
+def test_another_application_of_the_process_keeps_the_settings_of_the_environment(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGEDOOR_SWITCH", str(tmp_path / "other.json"))
+    monkeypatch.setenv("STAGEDOOR_ALLOW", "192.0.2.9")
+    assert run(app, "status").exit_code == 1
+    other = Flask("other")
+    StageDoor(other)
+    assert (settings_of(other).switch.path, str(settings_of(other).allow)) == (tmp_path / "other.json", "192.0.2.9")
+
+
+def test_what_the_application_does_not_read_is_not_read_by_the_command(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StageDoor(other := Flask("other"), switch=settings_of(app).switch.path, threads=4, max_pause="5m")
+    monkeypatch.setenv("STAGEDOOR_THREADS", "many")
+    monkeypatch.setenv("STAGEDOOR_MAX_PAUSE", "long")
+    assert run(other, "open", "--for", "30m").exit_code == 0
+
+
 def test_usage_and_bad_usage_are_those_of_the_command(app: Flask) -> None:
     helped = run(app, "--help")
     assert helped.exit_code == 0
@@ -220,8 +242,8 @@ def test_usage_and_bad_usage_are_those_of_the_command(app: Flask) -> None:
 def test_a_switch_inside_the_process_is_out_of_the_commands_reach() -> None:
     app = Flask("shop")
     StageDoor(app, switch="memory")
-    for command in ("open", "close", "status"):
-        refused = run(app, command)
+    for command in ("open", "close", "status", "gatekeeper --foreground"):
+        refused = run(app, *command.split())
         assert refused.exit_code == 2
         assert "which no command reaches" in refused.stderr
 

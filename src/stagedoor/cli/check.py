@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 
 from stagedoor.access.addresses import normalized
 from stagedoor.access.allowlist import Allowlist
@@ -13,9 +14,9 @@ from stagedoor.errors import ConfigurationError
 from stagedoor.settings.settings import Settings
 
 
-def check_address(arguments: Namespace) -> int:
+def check_address(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Say whether an address is on the allowlist, and why."""
-    settings = Settings.read(switch="memory", allow=arguments.allow)
+    settings = Settings.read(switch="memory", allow=arguments.allow, environ=environ)
     address = normalized(arguments.address)
     if address is None:
         remedy = 'Write one in numbers, without port, network or zone, such as "203.0.113.7" or "2001:db8::7".'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from stagedoor.console import complain
 from stagedoor.errors import ConfigurationError, StagedoorError, SwitchError
@@ -16,17 +16,18 @@ from stagedoor.errors import ConfigurationError, StagedoorError, SwitchError
 from .grammar import OPTIONS, parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command.
 
     :param argv: its arguments; those of the process by default.
+    :param environ: where the variables ``STAGEDOOR_...`` are read; :data:`os.environ` by default.
     :returns: the exit code.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a path may hold what the terminal's encoding can't write
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(argv)
+        code = _run(argv, os.environ if environ is None else environ)
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
@@ -38,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None, environ: Mapping[str, str]) -> int:
     try:
         arguments = parser().parse_args(argv)
-        return _function(arguments.command)(arguments)
+        return _function(arguments.command)(arguments, environ)
     except ConfigurationError as error:
         name = f"--{error.name}" if error.name in OPTIONS else error.name
         complain(str(ConfigurationError(name, error.value, error.problem, error.remedy)))
@@ -58,7 +59,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return end.code if isinstance(end.code, int) else 0
 
 
-def _function(command: str) -> Callable[[Namespace], int]:
+def _function(command: str) -> Callable[[Namespace, Mapping[str, str]], int]:
     """What does a command. Each is imported for itself: none waits for what only others need."""
     match command:
         case "open":

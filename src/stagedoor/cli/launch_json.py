@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 
 from stagedoor.console import print_json, printable
 from stagedoor.errors import ConfigurationError
@@ -13,9 +14,9 @@ from stagedoor.launch_json import client_address, is_installed, launch_json, ssh
 from stagedoor.settings.settings import Settings
 
 
-def print_launch_json(arguments: Namespace) -> int:
+def print_launch_json(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Print the configuration, and on stderr what to do with it."""
-    bind = Settings.read(switch="memory", bind=arguments.bind).bind
+    bind = Settings.read(switch="memory", bind=arguments.bind, environ=environ).bind
     root = os.path.abspath(arguments.root)
     if not os.path.isdir(root):
         remedy = "Give the folder that holds the application's code."

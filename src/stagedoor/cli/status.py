@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,9 @@ _ANSWER_PATIENCE = 2.0
 _CLEAR_SCREEN = "\033[H\033[2J"
 
 
-def show_status(arguments: Namespace) -> int:
+def show_status(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """The command."""
-    settings = settings_of(arguments)
+    settings = settings_of(arguments, environ)
     if arguments.watch:
         return watch_status(settings, as_json=arguments.json)
     try:

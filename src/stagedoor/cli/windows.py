@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import socket
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
@@ -23,14 +23,14 @@ from .report import print_window, user, where_else, window_document
 from .settings import reachable, settings_of
 
 
-def open_window(arguments: Namespace) -> int:
+def open_window(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Open a window, or move the end of an open one."""
     duration = parse_duration(arguments.for_, "--for")
-    settings = settings_of(arguments)
+    settings = settings_of(arguments, environ)
     was_open = settings.switch.read() is not None
     note = check_port(settings)
     # With sudo -u www-data, who is at the keyboard says more than whose files these are.
-    opened_by = f"{os.environ.get('SUDO_USER') or user()}@{socket.gethostname()}"
+    opened_by = f"{environ.get('SUDO_USER') or user()}@{socket.gethostname()}"
     window = settings.switch.open(duration, opened_by=opened_by)
     if arguments.json:
         print_json(window_document(settings, window))
@@ -51,10 +51,10 @@ def open_window(arguments: Namespace) -> int:
     return 0
 
 
-def close_window(arguments: Namespace) -> int:
+def close_window(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Close the window."""
     # Whatever window is there, and whatever else is misconfigured: closing must always work.
-    switch = reachable(switch_from(arguments.switch, max_window=timedelta.max))
+    switch = reachable(switch_from(arguments.switch, environ=environ, max_window=timedelta.max))
     is_trusted = True
     try:
         switch.read()
@@ -64,7 +64,7 @@ def close_window(arguments: Namespace) -> int:
     if isinstance(switch, FileSwitch):
         tidy(folder_beside(switch.path))
         with suppress(StagedoorError):  # As above.
-            sweep_beside(Settings.read(switch=arguments.switch))
+            sweep_beside(Settings.read(switch=arguments.switch, environ=environ))
     if was_open:
         print_paragraph(f"The window is closed: that of {switch.name}, for applications that run as {user_name()}.")
         return 0
@@ -75,10 +75,10 @@ def close_window(arguments: Namespace) -> int:
     return 1
 
 
-def print_until(arguments: Namespace) -> int:
+def print_until(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """Print the time after a while."""
     duration = parse_duration(arguments.duration, "DURATION")
     # With the memory switch, because STAGEDOOR_UNTIL may hold what this command is asked to put right.
-    longest = Settings.read(switch="memory").max_window
+    longest = Settings.read(switch="memory", environ=environ).max_window
     print(format_time(new_window(duration, opened_by="nobody", max_window=longest).expires_at))
     return 0

@@ -84,7 +84,7 @@ def settings_in(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def run_command(settings: Settings, arguments: Sequence[str]) -> int:
     """Run the command ``stagedoor`` on the application's settings, in this process; returns the exit code.
 
-    :param settings: the application's; the command reads them from the environment, which this replaces.
+    :param settings: the application's; the command takes them for those of the environment.
     :param arguments: such as ``["open", "--for", "30m"]``.
     """
     from stagedoor.cli import main
@@ -95,18 +95,15 @@ def run_command(settings: Settings, arguments: Sequence[str]) -> int:
             " Open and close it in Python: door.open(timedelta(minutes=30)), door.close()."
         )
         return 2
-    os.environ.update(_environment(settings))
-    if isinstance(settings.switch, FileSwitch):
-        os.environ.pop("STAGEDOOR_UNTIL", None)
-    return main(arguments)
+    return main(arguments, _environment(settings))
 
 
-_SWITCHING = (["open"], ["close"], ["status"])
+_SWITCHING = (["open"], ["close"], ["status"], ["gatekeeper"])
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The variables that say the same as ``settings``."""
-    variables = {
+    """This process's environment, with the variables that say the same as ``settings`` and no other settings."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | {
         "STAGEDOOR_ALLOW": ",".join(settings.allow),
         "STAGEDOOR_BIND": str(settings.bind),
         "STAGEDOOR_MAX_WINDOW": format_duration(settings.max_window),
@@ -114,8 +111,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STAGEDOOR_DEBUGGER": settings.debugger,
     }
     if isinstance(settings.switch, FileSwitch):
-        variables["STAGEDOOR_SWITCH"] = str(settings.switch.path)
-    return variables
+        return variables | {"STAGEDOOR_SWITCH": str(settings.switch.path)}
+    return variables | {name: os.environ[name] for name in _ENVIRONMENT_ONLY if name in os.environ}
 
 
 def _named(error: ConfigurationError, configured: Mapping[str, Any], keywords: Mapping[str, Any]) -> ConfigurationError:
