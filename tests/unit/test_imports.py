@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -228,7 +229,7 @@ def test_a_command_loads_what_it_needs(command: str, rooms: set[str], others: se
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(ROOT.parent), "STAGEDOOR_SWITCH": str(tmp_path / "window.json")},
+        env={"PYTHONPATH": str(PACKAGE.parent), "STAGEDOOR_SWITCH": str(tmp_path / "window.json")},
     )
     loaded = set(json.loads(answer.stdout))
     assert {room for room in ROOMS if f"stagedoor.cli.{room}" in loaded} == rooms
