@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ settings.load_profile("stagedoor")
 Serve = Callable[..., ServerProcess]
 ServeGated = Callable[..., GatedServer]
 OpenSite = Callable[..., Site]
+
+
+@pytest.fixture(autouse=True)
+def settings_stay() -> Iterator[None]:
+    """A test that leaves a setting in this process's environment fails, and not one that comes after it."""
+    before = settings_of(os.environ)
+    yield
+    assert settings_of(os.environ) == before
+
+
+def settings_of(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("STAGEDOOR_")}
 
 
 @pytest.fixture
