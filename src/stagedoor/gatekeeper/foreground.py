@@ -9,7 +9,6 @@ import logging
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +16,7 @@ from stagedoor.control import protocol
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.errors import StagedoorError
 from stagedoor.settings.settings import Settings
-from stagedoor.worker.launcher import lock_path, start_lock
+from stagedoor.worker.launcher import clear_away, start_lock
 
 from .__main__ import ENDING, serve
 from .patience import FOREGROUND
@@ -84,9 +83,5 @@ def run_in_foreground(settings: Settings) -> int:
             why = serve(gatekeeper, told_to_end.set, told_to_end.is_set)
             _logger.info("%s", why)
             handle_signals()
-        # Last of all: from here on another process may have the lock.
-        with suppress(OSError):
-            lock_path(path).unlink()
-            if config.switch_path is not None:
-                path.parent.rmdir()  # It is the switch's own. Not while something else of the window's is in it.
+        clear_away(config)
     return 0

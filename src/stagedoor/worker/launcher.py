@@ -132,8 +132,20 @@ def start_lock(path: Path) -> Iterator[bool]:
 
 
 def lock_path(path: Path) -> Path:
-    """The lock of the control socket at ``path``. Whoever holds it may remove it."""
+    """The lock of the control socket at ``path``. Whoever holds it may remove it: :func:`clear_away`."""
     return path.with_suffix(".lock")
+
+
+def clear_away(config: GatekeeperConfig) -> None:
+    """Remove the lock of a gatekeeper that is gone, and the directory where that is the switch's own. Never raises.
+
+    For whoever holds the lock, and last of all: from here on another process may have it.
+    """
+    control = Path(config.control)
+    with suppress(OSError):
+        lock_path(control).unlink(missing_ok=True)
+        if config.switch_path is not None:
+            control.parent.rmdir()  # Not while something else of the window's is in it.
 
 
 def _locked(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from stagedoor.control.burnt import BurntWindows
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.protocol import ControlConnection, ControlError
 
-from .launcher import lock_path, start_lock
+from .launcher import clear_away, start_lock
 
 #: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
 PATIENCE = 3.0
@@ -43,11 +43,7 @@ def _removed(config: GatekeeperConfig, control: Path) -> bool:
             port = Path(config.bind.removeprefix("unix:"))
             if _is_own_socket(port) and _is_dead(port):
                 port.unlink(missing_ok=True)
-        # Last of all: from here on another process may have the lock.
-        lock_path(control).unlink(missing_ok=True)
-        if config.switch_path is not None:
-            with suppress(OSError):  # It is the switch's own directory. Something else of the window's is in it still.
-                control.parent.rmdir()
+        clear_away(config)
         return True
 
 
