@@ -24,6 +24,7 @@ from stagedoor.control.protocol import (
     ControlError,
     decode,
     encode,
+    is_foreign,
     path_beside,
     private_directory,
     socket_path,
@@ -317,3 +318,19 @@ def test_the_kernel_tells_who_the_peer_is() -> None:
             assert protocol.peer_credentials(ours) is None
         else:
             assert protocol.peer_credentials(ours) == (os.getpid(), os.geteuid())
+
+
+OWN = os.geteuid()
+PEERS = {
+    "this user": ((4242, OWN), False),
+    "this user, in another container": ((0, OWN), False),
+    "root, who can do all that this user can": ((1, 0), False),
+    "another user": ((4242, OWN + 1), True),
+    "nobody": ((4242, 65534), True),
+    "the kernel does not tell": (None, False),
+}
+
+
+@pytest.mark.parametrize(("credentials", "expected"), PEERS.values(), ids=PEERS)
+def test_whose_process_a_peer_is(credentials: tuple[int, int] | None, expected: bool) -> None:
+    assert is_foreign(credentials) is expected

@@ -185,6 +185,13 @@ def peer_credentials(connection: socket.socket) -> tuple[int, int] | None:
     return pid, uid
 
 
+def is_foreign(credentials: tuple[int, int] | None) -> bool:
+    """Whether a Unix socket's peer is known to be another user's process, to which nothing is said; root's is not. Where
+    the kernel does not tell, the directory alone keeps others out (:func:`private_directory`).
+    """
+    return credentials is not None and credentials[1] not in (os.geteuid(), 0)
+
+
 def silent(pid: int) -> str:
     """What to do about a gatekeeper that does not answer, a clause.
 
@@ -215,7 +222,7 @@ class ControlConnection:
             with within_reach(path) as address:
                 self._socket.connect(address)
             credentials = peer_credentials(self._socket)
-            if credentials is not None and credentials[1] not in (os.geteuid(), 0):
+            if is_foreign(credentials):
                 raise ControlError(f"The process behind {path} belongs to another user, so nothing is said to it.")
             self.peer = credentials[0] if credentials is not None else 0
         except BaseException:

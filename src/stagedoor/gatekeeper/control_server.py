@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -103,14 +102,14 @@ class ControlServer:
     async def serve(self, connection: socket.socket) -> None:
         """Serve one connection, if it is this user's."""
         credentials = protocol.peer_credentials(connection)
-        if credentials is not None and credentials[1] not in (os.geteuid(), 0):
+        if protocol.is_foreign(credentials):
             connection.close()
             return
         reader, writer = await asyncio.open_connection(sock=connection, limit=protocol.LINE_CAP)
         try:
             async with asyncio.timeout(self._patience.first_line):
                 first = protocol.decode(await reader.readuntil(b"\n"))
-            await self._answer(first, credentials, reader, writer)
+            await self._answer(first, _Peer(credentials, reader, writer))
         except _BROKEN:
             pass
         finally:
@@ -121,19 +120,13 @@ class ControlServer:
             # A worker that was stopped reads nothing: what waits for it must not keep this process.
             writer.transport.abort()
 
-    async def _answer(
-        self,
-        first: ControlMessage,
-        credentials: tuple[int, int] | None,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    async def _answer(self, first: ControlMessage, peer: _Peer) -> None:
         named = [purpose for purpose in self._purposes if purpose in first]
         if len(named) > 1:
             why = f"the first line is for one purpose, and this one names {' and '.join(named)}"
-            writer.write(protocol.encode({"refused": why}))
+            peer.writer.write(protocol.encode({"refused": why}))
         elif named:
-            await self._purposes[named[0]](first[named[0]], _Peer(credentials, reader, writer))
+            await self._purposes[named[0]](first[named[0]], peer)
 
     async def _serve_status(self, asked: Any, peer: _Peer) -> None:
         peer.writer.write(protocol.encode({"status": self._status()}))
