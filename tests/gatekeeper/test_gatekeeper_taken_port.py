@@ -22,6 +22,7 @@ from conftest import ServeGated
 from stagedoor.audit import Audit
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.protocol import folder_beside
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.tcp_table import sockets_at
 from stagedoor.switches import FileSwitch
@@ -376,6 +377,10 @@ def test_a_gatekeeper_in_the_foreground_does_not_try_again_either(place: Place) 
         "XDG_RUNTIME_DIR": str(place.switch.path.parent.parent),
     }
     log = place.switch.path.parent.parent / "log"
+
+    def notes() -> list[Path]:
+        return list(folder_beside(place.switch.path).glob("burnt-*"))
+
     with OtherUser(THIEF, "127.0.0.1", place.port, 0) as thief, log.open("wb") as stream:
         thief.says("listening")
         running = subprocess.Popen(
@@ -388,7 +393,12 @@ def test_a_gatekeeper_in_the_foreground_does_not_try_again_either(place: Place) 
             wait_for(lambda: "may have given away" in log.read_text(), "it to say why it does not listen")
             thief.tell()
             thief.says("gone")
+            assert notes()
+            place.switch.path.chmod(0o644)
+            wait_for(lambda: "can be read or written by other users" in log.read_text(), "it to mistrust the switch")
+            assert notes(), "forgotten only when the window is known to be over"
             place.switch.close()
+            wait_for(lambda: not notes(), "the note to be gone with its window")
             second = place.open()
             wait_for(lambda: "A window is open" in log.read_text(), "it to serve the next window")
             assert log.read_text().count("may have given away") == 1

@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from stagedoor.errors import DebuggerError, StagedoorError
-from stagedoor.switches import FileSwitch
 from stagedoor.switches.private_file import PrivateFile
 from stagedoor.window.window import Window
 
@@ -65,11 +64,20 @@ class BurntWindows:
 
     def forget(self) -> None:
         """Forget those that are over. Never raises."""
+        switch = self._config.file_switch()
+        if switch is not None:
+            with suppress(OSError, StagedoorError):  # A switch that can't be read now may be readable again.
+                self.forget_all_but(switch.read())
+
+    def forget_all_but(self, window: Window | None) -> None:
+        """Forget those that are over. Never raises.
+
+        :param window: what the switch has just been read as.
+        """
         if self._config.switch_path is None:
             return
-        with suppress(OSError, StagedoorError):  # A switch that can't be read now may be readable again.
-            window = FileSwitch(self._config.switch_path, max_window=self._config.longest).read()
-            kept = self._name(window) if window is not None else ""
+        kept = self._name(window) if window is not None else ""
+        with suppress(OSError):
             for path in self._folder.glob(f"{self._prefix}*"):
                 if path.name != kept:
                     path.unlink(missing_ok=True)
@@ -88,10 +96,10 @@ class BurntWindows:
 
     def _is_closed(self, window: Window) -> bool:
         """Close the window, if it is the switch's; to remove a file takes no room."""
-        if self._config.switch_path is None:
+        switch = self._config.file_switch()
+        if switch is None:
             return False
         try:
-            switch = FileSwitch(self._config.switch_path, max_window=self._config.longest)
             now = switch.read()
             return now is not None and now.token == window.token and switch.close()
         except StagedoorError:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from stagedoor.access.decision import TOKEN_SHOWN
+from stagedoor.switches import FileSwitch
 from stagedoor.window.document import dump_window, load_window
 from stagedoor.window.window import Window, window_id
 
@@ -60,6 +61,10 @@ class GatekeeperConfig:
     @property
     def longest(self) -> timedelta:
         return timedelta(seconds=self.max_window)
+
+    def file_switch(self) -> FileSwitch | None:
+        """The switch that the gatekeeper reads by itself; ``None`` if its workers have to tell what they read."""
+        return FileSwitch(self.switch_path, max_window=self.longest) if self.switch_path is not None else None
 
     def window_id(self, window: Window) -> str:
         """Tells windows apart without giving the token away."""

@@ -63,7 +63,8 @@ def run_in_foreground(settings: Settings) -> int:
                 if str(error) != trouble:
                     trouble = str(error)
                     _logger.warning("%s", error)
-            burnt.forget()
+            else:
+                burnt.forget_all_but(window)
             # One that has ended is not opened again, though its switch may hold it still: see the reason in the log.
             if window is None or window.token == served:
                 continue

@@ -13,7 +13,7 @@ from stagedoor.control.burnt import BurntWindows
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
 from stagedoor.settings.bind import parse_bind
-from stagedoor.switches import FileSwitch, Switch
+from stagedoor.switches import Switch
 from stagedoor.window.document import shown
 from stagedoor.window.window import Window
 
@@ -48,14 +48,14 @@ class Gatekeeper:
         patience: Patience = USUAL,
         switch: Switch | None = None,
     ) -> None:
-        if switch is None and config.switch_path is not None:
-            switch = FileSwitch(config.switch_path, max_window=config.longest)
         self._bind = parse_bind(config.bind)
         self._control_path = Path(config.control)
         self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers)
-        self._expiry = Expiry(window, switch, lambda sentence: self._sessions.say(sentence), patience)
+        self._expiry = Expiry(
+            window, switch or config.file_switch(), lambda sentence: self._sessions.say(sentence), patience
+        )
         self._peers = Peers(
             Allowlist(config.allow),
             lambda: self._expiry.token,
