@@ -49,15 +49,20 @@ class DapClient(Conversation):
         # A server answers attach after configurationDone, unless it refuses.
         what = 'an event "initialized" or a refusal of "attach"'
         body_of(self.claim(what, None, lambda m: m.get("event") == "initialized" or m.get("success") is False))
-        taken = {}
-        for path, given in (breakpoints or {}).items():
-            wanted = [{"line": one} if isinstance(one, int) else one for one in given]
-            body = self.request("setBreakpoints", {"source": {"path": os.fspath(path)}, "breakpoints": wanted})
-            taken[os.fspath(path)] = body["breakpoints"]
+        taken = {os.fspath(path): self.set_breakpoints(path, given) for path, given in (breakpoints or {}).items()}
         self.request("setExceptionBreakpoints", {"filters": list(exception_filters)})
         self.request("configurationDone")
         self.wait_response(attach)
         return taken
+
+    def set_breakpoints(self, path: str | os.PathLike[str], given: Sequence[int | Message]) -> list[Message]:
+        """Replace the breakpoints of a file; returns them as the server took them.
+
+        :param given: lines, or ``SourceBreakpoint`` objects.
+        """
+        wanted = [{"line": one} if isinstance(one, int) else one for one in given]
+        body = self.request("setBreakpoints", {"source": {"path": os.fspath(path)}, "breakpoints": wanted})
+        return list(body["breakpoints"])
 
     def stopped(self, timeout: float | None = None) -> Message:
         """The next ``stopped`` event: ``threadId``, ``reason``."""

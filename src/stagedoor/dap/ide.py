@@ -133,8 +133,7 @@ class Ide:
         self._breakpoints.update(breakpoints.items())
         for session in [self.root, *self.children.values()]:
             for file, lines in breakpoints.items():
-                wanted = [{"line": line} if isinstance(line, int) else dict(line) for line in lines]
-                session.request("setBreakpoints", {"source": {"path": file}, "breakpoints": wanted})
+                session.set_breakpoints(file, lines)
 
     def disconnect(self) -> None:
         """Leave as an IDE does, all sessions."""
