@@ -253,10 +253,10 @@ BUILT = {
          "body": {"threads": []}},
     ),
     "an error": (
-        wire.error_response(REQUEST, "Not now.", error_id=4, show_user=False),
+        wire.error_response(REQUEST, "Not now.", show_user=False),
         {
             "type": "response", "request_seq": 1, "success": False, "command": "threads",
-            "message": "Not now.", "body": {"error": {"id": 4, "format": "Not now.", "showUser": False}},
+            "message": "Not now.", "body": {"error": {"id": 1, "format": "Not now.", "showUser": False}},
         },
     ),
 }  # fmt: skip

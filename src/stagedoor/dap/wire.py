@@ -164,17 +164,16 @@ def response(request: Mapping[str, Any], body: Mapping[str, Any] | None = None) 
     return message if body is None else message | {"body": body}
 
 
-def error_response(request: Mapping[str, Any], sentence: str, *, error_id: int = 1, show_user: bool = True) -> Message:
+def error_response(request: Mapping[str, Any], sentence: str, *, show_user: bool = True) -> Message:
     """The answer that ``request`` was refused, still without ``seq``: :func:`encode` sets it.
 
     :param sentence: what was refused and why, for the person in front of the IDE.
-    :param error_id: tells the errors of one server apart; clients do nothing with it.
     :param show_user: the client shows the sentence in a dialog or a notification of its own; false where it is
         seen anyway, such as in the debug console.
     """
     # Braces are placeholders in `format`, so those of the sentence become placeholders for themselves.
     escaped = re.sub(r"[{}]", lambda brace: "{_open}" if brace[0] == "{" else "{_close}", sentence)
-    error: Message = {"id": error_id, "format": escaped, "showUser": show_user}
+    error: Message = {"id": 1, "format": escaped, "showUser": show_user}
     if escaped != sentence:
         error["variables"] = {"_open": "{", "_close": "}"}
     return response(request, {"error": error}) | {"success": False, "message": sentence}
