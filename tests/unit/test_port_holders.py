@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stagedoor.gatekeeper.port_holders import Holders, holders, meets, not_private, sorted_out, told, why_burnt
-from stagedoor.gatekeeper.tcp_table import LISTENING, TcpSocket
+from stagedoor.gatekeeper.tcp_table import TcpSocket, canonical
+from stagedoor.settings.bind import parse_bind
 from support.other_user import NOBODY, THIEF, OtherUser, as_root
 from support.servers import free_port
 
@@ -18,8 +19,8 @@ OWN, OTHER, ROOT = 1000, 1001, 0
 in_the_table = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's tables are read from /proc")
 
 
-def at(host: str, uid: int, *, is_held: bool = True, state: int = LISTENING) -> TcpSocket:
-    return TcpSocket(host, 5678, "0.0.0.0", 0, state, uid, is_held)
+def at(host: str, uid: int, *, is_held: bool = True) -> TcpSocket:
+    return TcpSocket(host, 5678, "0.0.0.0", 0, uid, is_held)
 
 
 MEETINGS = [
@@ -46,6 +47,21 @@ def test_which_sockets_meet_the_debug_port(host: str, other: str, expected: bool
     assert meets(host, other) is expected
 
 
+SOCKETS = {
+    "127.0.0.1": "127.0.0.1",
+    "::ffff:10.0.0.1": "10.0.0.1",
+    "fe80::1%eth0": "fe80::1",
+    "2001:0DB8::0:7": "2001:db8::7",
+    "::1.2.3.4": "::1.2.3.4",
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), SOCKETS.items())
+def test_a_socket_and_the_setting_spell_an_address_in_one_way(given: str, expected: str) -> None:
+    assert canonical(given) == expected
+    assert ":" not in expected or parse_bind(f"[{expected}]:5678").host == expected
+
+
 SORTED = [
     ("nobody", [], Holders()),
     ("this user", [at("127.0.0.1", OWN)], Holders(own=True)),
@@ -53,8 +69,7 @@ SORTED = [
     ("another user on all addresses", [at("::", OTHER)], Holders(frozenset({(OTHER, "::")}))),
     ("another user on another address", [at("127.0.0.9", OTHER)], Holders()),
     ("root, whose socket may serve somebody else", [at("0.0.0.0", ROOT)], Holders(frozenset({(ROOT, "0.0.0.0")}))),
-    ("a connection that another user still has", [at("127.0.0.1", OTHER, state=1)], Holders(frozenset({(OTHER, "127.0.0.1")}))),
-    ("the end of a connection of nobody's", [at("127.0.0.1", ROOT, is_held=False, state=6)], Holders(ending=True)),
+    ("the end of a connection of nobody's", [at("127.0.0.1", ROOT, is_held=False)], Holders(ending=True)),
     ("both", [at("127.0.0.1", OWN), at("::1", OTHER)], Holders(frozenset({(OTHER, "::1")}), own=True)),
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from stagedoor.access.addresses import is_loopback
 from stagedoor.control import protocol
 
 from . import tcp_table
@@ -113,5 +114,6 @@ def _key(address: Any) -> tuple[str, int]:
 
 
 def _is_this_machines(host: str, own: str) -> bool:
+    # Not is_own_address(), which says yes in doubt: where any address can be bound to, all peers would be one.
     host = tcp_table.canonical(host)
-    return host == tcp_table.canonical(own) or ipaddress.ip_address(host).is_loopback
+    return host == tcp_table.canonical(own) or is_loopback(host)

@@ -4,7 +4,6 @@ question (``NETLINK_SOCK_DIAG``), which costs the same however many there are.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-#: ``TCP_LISTEN`` in the kernel's include/net/tcp_states.h, which both ways use.
-LISTENING = 10
+from stagedoor.access.addresses import normalized
 
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _NETLINK_SOCK_DIAG = 4
@@ -28,7 +26,6 @@ class TcpSocket(NamedTuple):
     """One socket.
 
     :param host: its own address, canonical; an IPv4 address within IPv6 is written as IPv4.
-    :param state: the kernel's number, such as :data:`LISTENING`.
     :param uid: whose it is. Without meaning if it is not held.
     :param is_held: some process has it; else it only waits for its end (``TIME_WAIT``).
     """
@@ -37,7 +34,6 @@ class TcpSocket(NamedTuple):
     port: int
     peer_host: str
     peer_port: int
-    state: int
     uid: int
     is_held: bool
 
@@ -72,9 +68,7 @@ def _matching(column: int, port: int) -> Iterator[TcpSocket]:
                 continue
             fields = line.split(maxsplit=10)
             if fields[column].endswith(end):
-                yield TcpSocket(
-                    *_endpoint(fields[1]), *_endpoint(fields[2]), int(fields[3], 16), int(fields[7]), fields[9] != "0"
-                )
+                yield TcpSocket(*_endpoint(fields[1]), *_endpoint(fields[2]), int(fields[7]), fields[9] != "0")
 
 
 def _endpoint(text: str) -> tuple[str, int]:
@@ -94,9 +88,15 @@ def _family(words: int) -> socket.AddressFamily:
 
 
 def canonical(host: str) -> str:
-    """``host``, a numeric address as a socket gives it, in the one form that is compared."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    """``host``, a numeric address as a socket gives it, in the one form that is compared. A zone, which such a one may
+    have, belongs to the way to it and not to the address.
+
+    :raises ValueError: if it is none.
+    """
+    spelling = normalized(host.partition("%")[0])
+    if spelling is None:
+        raise ValueError(f"{host!r} is no address of a socket")
+    return spelling
 
 
 def owner(host: str, port: int, peer_host: str, peer_port: int) -> int | None:
@@ -105,13 +105,13 @@ def owner(host: str, port: int, peer_host: str, peer_port: int) -> int | None:
 
     :raises OSError: if the system does not tell.
     """
-    own, peer = ipaddress.ip_address(canonical(host)), ipaddress.ip_address(canonical(peer_host))
-    family = socket.AF_INET if own.version == 4 else socket.AF_INET6
+    own, peer = canonical(host), canonical(peer_host)
+    family = socket.AF_INET6 if ":" in own else socket.AF_INET
     question = (
         struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
         + struct.pack("!HH", port, peer_port)
-        + own.packed.ljust(16, b"\0")
-        + peer.packed.ljust(16, b"\0")
+        + socket.inet_pton(family, own).ljust(16, b"\0")
+        + socket.inet_pton(family, peer).ljust(16, b"\0")
         + struct.pack("=III", 0, _NO_COOKIE, _NO_COOKIE)
     )
     header = struct.pack("=IHHII", 16 + len(question), _SOCK_DIAG_BY_FAMILY, 1, 1, 0)
