@@ -96,7 +96,9 @@ def where_else(switch: Switch) -> str:
 
 
 def user() -> str:
-    """The name of this process's user."""
+    """Who is at the keyboard, as the environment says. Not :func:`~stagedoor.switches.user_name`, which is whose files
+    this process makes.
+    """
     try:
         return getpass.getuser()
     # OSError from Python 3.13 on: a container's user that has no name; ImportError: a platform without pwd.
