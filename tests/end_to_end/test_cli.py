@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.control.protocol import folder_beside
+from stagedoor.control.place import folder_beside
 from stagedoor.switches import FileSwitch, user_name
 from stagedoor.window.window import parse_time, window_id
 from support.waiting import wait_for

@@ -18,18 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagedoor.control import protocol
-from stagedoor.control.protocol import (
-    LINE_CAP,
-    ControlConnection,
-    ControlError,
-    decode,
-    encode,
-    is_foreign,
-    path_beside,
-    private_directory,
-    socket_path,
-    within_reach,
-)
+from stagedoor.control.place import ControlError, path_beside, private_directory, socket_path, within_reach
+from stagedoor.control.protocol import LINE_CAP, ControlConnection, decode, encode, is_foreign
 from stagedoor.errors import ConfigurationError
 from stagedoor.settings.settings import Settings
 from support.waiting import wait_for

@@ -19,11 +19,12 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.audit import Audit
+from stagedoor.control import leftovers
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.leftovers import sweep
+from stagedoor.control.lock import lock_path, start_lock
 from stagedoor.control.protocol import ControlConnection
-from stagedoor.worker import leftovers
-from stagedoor.worker.launcher import lock_path, say_hello, start_lock
-from stagedoor.worker.leftovers import sweep
+from stagedoor.worker.launcher import say_hello
 from support.gatekeepers import GatedServer
 from support.scripted import some_config, some_window
 from support.waiting import wait_for

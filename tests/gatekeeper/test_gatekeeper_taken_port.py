@@ -22,13 +22,14 @@ from conftest import ServeGated
 from stagedoor.audit import Audit
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import folder_beside
+from stagedoor.control.leftovers import sweep
+from stagedoor.control.lock import start_lock
+from stagedoor.control.place import folder_beside
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.tcp_table import sockets_at
 from stagedoor.switches import FileSwitch
 from stagedoor.window.window import Window
-from stagedoor.worker.launcher import say_hello, start_lock
-from stagedoor.worker.leftovers import sweep
+from stagedoor.worker.launcher import say_hello
 from support.disks import full_disk
 from support.gatekeepers import GatedServer, end_gatekeeper
 from support.network import network_of_its_own

@@ -21,7 +21,7 @@ def sweep_beside(settings: Settings) -> None:
     :raises ConfigurationError: if it can't have been anywhere.
     """
     if settings.debugger == "gatekeeper":
-        from stagedoor.worker.leftovers import sweep  # Here, because it needs what not every platform has.
+        from stagedoor.control.leftovers import sweep  # Here, because it needs what not every platform has.
 
         sweep(settings.gatekeeper_config())
 

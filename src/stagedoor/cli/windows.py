@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from stagedoor.console import print_item, print_json, print_paragraph
-from stagedoor.control.protocol import folder_beside
+from stagedoor.control.place import folder_beside
 from stagedoor.control.register import tidy
 from stagedoor.errors import StagedoorError, SwitchError
 from stagedoor.launch_json import ssh_line

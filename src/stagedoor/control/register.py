@@ -29,7 +29,7 @@ from stagedoor.application.identity import Application
 from stagedoor.errors import SwitchError
 from stagedoor.window.window import Window, parse_time
 
-from .protocol import ControlError, private_directory
+from .place import ControlError, private_directory
 
 _HOLDER, _END, _SEEN, _DOUBT, _NEW = "application", "until", "seen", "doubt", "new"
 _KINDS = (_HOLDER, _END, _SEEN, _DOUBT, _NEW)

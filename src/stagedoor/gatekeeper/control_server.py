@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from stagedoor.control import protocol
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.place import ControlError
 from stagedoor.control.protocol import ControlMessage
 from stagedoor.window.document import load_window
 
@@ -29,7 +30,7 @@ _FOREGROUND_SETTINGS = (
 )
 
 #: What ends a connection, and nothing else.
-_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, protocol.ControlError)
+_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, asyncio.LimitOverrunError, ControlError)
 
 
 class _Peer(NamedTuple):

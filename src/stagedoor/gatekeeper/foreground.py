@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from stagedoor.control import protocol
 from stagedoor.control.burnt import BurntWindows, TokenBurnt
+from stagedoor.control.lock import clear_away, start_lock
+from stagedoor.control.place import private_directory
 from stagedoor.errors import StagedoorError
 from stagedoor.settings.settings import Settings
-from stagedoor.worker.launcher import clear_away, start_lock
 
 from .__main__ import ENDING, serve
 from .patience import FOREGROUND
@@ -34,7 +34,7 @@ def run_in_foreground(settings: Settings) -> int:
     config = settings.gatekeeper_config()
     path = Path(config.control)
     burnt = BurntWindows(config)
-    protocol.private_directory(path.parent)
+    private_directory(path.parent)
     told_to_end = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

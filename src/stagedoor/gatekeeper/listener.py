@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from stagedoor.control.protocol import within_reach
+from stagedoor.control.place import within_reach
 
 #: Connections that the kernel holds until they are accepted; of more the client would hear nothing for a second.
 _BACKLOG = 1024

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from stagedoor.access.addresses import is_loopback, normalized
-from stagedoor.control.protocol import PATH_CAP
+from stagedoor.control.place import PATH_CAP
 from stagedoor.errors import ConfigurationError
 
 _NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)

@@ -14,7 +14,7 @@ from stagedoor.access.client_address import FORWARDED_CHOICES
 from stagedoor.access.openness import openness
 from stagedoor.application.identity import Application
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import folder_beside, path_beside, socket_path
+from stagedoor.control.place import folder_beside, path_beside, socket_path
 from stagedoor.control.register import Register
 from stagedoor.errors import ConfigurationError
 from stagedoor.platforms import missing_for_gatekeeper

@@ -3,7 +3,7 @@
 :mod:`.watch` knows the window, :mod:`.preflight` why this process can't be debugged. The :mod:`debugger <.backend>` makes a
 :mod:`.run` for each window, with a :mod:`.life` of its own: :class:`.listen.Listening`, or the :mod:`.membership` of the
 gatekeeper, with its :mod:`.link` (:mod:`.waker`) and those who wait for a debugger :mod:`.joining`. :mod:`.launcher` finds or
-starts the gatekeeper, :mod:`.leftovers` cleans up after one. :mod:`.limits` end pauses, :mod:`.recording` says what happened,
+starts the gatekeeper. :mod:`.limits` end pauses, :mod:`.recording` says what happened,
 :mod:`.proof` has a release tested that is not known. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and
 :mod:`.shared_caches`, said once in a window by :mod:`.lookout`.
 
@@ -53,6 +53,6 @@ has asked for it; and what breaks without a step, or elsewhere
 4. Of listen: debugpy's adapter, else the port stays open for as long as a client keeps its socket.
 5. The watch looks at the switch. Where it was the gatekeeper that ended the run, the window's end would be recorded with the
    next request, whenever that comes. A disk may hang in it, and what is paused waits for none: so after 3.
-6. What a killed gatekeeper has left (:func:`.leftovers.sweep`), also where nothing had begun. It may wait for 3 s, which no
-   paused request can: so last.
+6. What a killed gatekeeper has left (:mod:`stagedoor.control.leftovers`), also where nothing had begun. It may wait for 3 s,
+   which no paused request can: so last.
 """

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.control import protocol
 from stagedoor.control.burnt import BURNT, BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.lock import start_lock
+from stagedoor.control.place import private_directory
 from stagedoor.control.protocol import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.window.window import Window
@@ -36,7 +36,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
     :raises ControlError: if the control socket can't be trusted.
     """
     path = Path(config.control)
-    protocol.private_directory(path.parent)
+    private_directory(path.parent)
     deadline = time.monotonic() + START_PATIENCE
     why, remedy = "it ends each connection at once", "Close the window and open it again."
     while time.monotonic() < deadline:
@@ -114,53 +114,6 @@ def _start(config: GatekeeperConfig, window: Window) -> None:
         if process.returncode == BURNT:
             raise TokenBurnt(lines[-1])
         raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
-
-
-@contextmanager
-def start_lock(path: Path) -> Iterator[bool]:
-    """Whether this process may start the gatekeeper of the control socket at ``path`` now; released when it has."""
-    descriptor = _locked(lock_path(path))
-    if descriptor is None:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-def lock_path(path: Path) -> Path:
-    """The lock of the control socket at ``path``. Whoever holds it may remove it: :func:`clear_away`."""
-    return path.with_suffix(".lock")
-
-
-def clear_away(config: GatekeeperConfig) -> None:
-    """Remove the lock of a gatekeeper that is gone, and the directory where that is the switch's own. Never raises.
-
-    For whoever holds the lock, and last of all: from here on another process may have it.
-    """
-    control = Path(config.control)
-    with suppress(OSError):
-        lock_path(control).unlink(missing_ok=True)
-        if config.switch_path is not None:
-            control.parent.rmdir()  # Not while something else of the window's is in it.
-
-
-def _locked(path: Path) -> int | None:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(descriptor)
-            return None
-        os.close(descriptor)  # It was removed meanwhile, and locks nothing any more.
 
 
 def _is_served(path: Path) -> bool:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import ControlConnection, ControlError, ControlMessage
+from stagedoor.control.leftovers import sweep
+from stagedoor.control.place import ControlError
+from stagedoor.control.protocol import ControlConnection, ControlMessage
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window, format_duration
@@ -23,7 +25,6 @@ from stagedoor.window.window import Window, format_duration
 from .backend import Debugger
 from .joining import Joining
 from .launcher import say_hello
-from .leftovers import sweep
 from .life import Terms
 from .link import Link
 from .preflight import Preflight, refuse_other_debugger

@@ -8,11 +8,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stagedoor.control.burnt import BurntWindows
-from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import ControlConnection, ControlError
-
-from .launcher import clear_away, start_lock
+from .burnt import BurntWindows
+from .config import GatekeeperConfig
+from .lock import clear_away, start_lock
+from .place import ControlError
+from .protocol import ControlConnection
 
 #: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
 PATIENCE = 3.0
