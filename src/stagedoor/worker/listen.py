@@ -7,14 +7,9 @@ allowlist: whoever can connect to the server's loopback address can attach while
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.errors import ConfigurationError, DebuggerError
@@ -22,6 +17,7 @@ from stagedoor.settings.bind import Bind
 from stagedoor.tracing import Tracing
 from stagedoor.window.window import Window
 
+from .adapter import end_adapter
 from .backend import Debugger
 from .interpreter import python_executable
 from .life import Terms
@@ -29,9 +25,6 @@ from .preflight import Preflight
 from .run import Armed, Run
 from .servers import Server
 from .watch import WindowWatch
-
-#: How long an adapter that was told to end may take, in seconds, before it is killed.
-_ADAPTER_PATIENCE = 0.3
 
 #: Seconds that the adapter is given to get to know this process, which takes it half as long. Until then it ends, and the
 #: debugging of this window with it, when somebody connects and hangs up again.
@@ -118,37 +111,3 @@ class Listening(Run):
         if "already in use" in str(error):
             return "Another process has that port: end it, or choose another one with bind (STAGEDOOR_BIND)."
         return ""
-
-
-def end_adapter(token: str) -> None:
-    """End debugpy's adapter, which otherwise keeps its port for as long as a client keeps its socket open.
-
-    It detaches itself from this process, so that it can be known only by the token on its command line.
-    """
-    pids = list(_processes_with(token))
-    for pid in pids:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _ADAPTER_PATIENCE
-    while pids and time.monotonic() < deadline:
-        time.sleep(0.005)
-        pids = list(_processes_with(token))
-    for pid in pids:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _processes_with(token: str) -> Iterator[int]:
-    proc = Path("/proc")
-    if (proc / "self" / "cmdline").exists():
-        for entry in proc.iterdir():
-            if entry.name.isdigit():
-                with suppress(OSError):
-                    if token.encode() in (entry / "cmdline").read_bytes():
-                        yield int(entry.name)
-        return
-    with suppress(OSError):
-        listing = subprocess.run(["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=False)
-        for line in listing.stdout.splitlines():
-            if token in line:
-                yield int(line.split(None, 1)[0])

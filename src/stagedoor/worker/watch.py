@@ -10,9 +10,10 @@ from stagedoor.audit import Audit
 from stagedoor.control.register import Register
 from stagedoor.errors import SwitchError
 from stagedoor.switches.base import Switch
-from stagedoor.window.document import shown
 from stagedoor.window.lifetime import Deadline, Ending
-from stagedoor.window.window import SYSTEM_CLOCK, Clock, Window, format_time
+from stagedoor.window.window import SYSTEM_CLOCK, Clock, Window
+
+from .history import History
 
 #: Seconds between two looks at the switch: a change is noticed within one second, and no request pays for more than a
 #: comparison of the time.
@@ -52,8 +53,7 @@ class WindowWatch:
         self.window: Window | None = None
         self._audit = audit
         self._clock = clock
-        self._register = register
-        self._refused: str | None = None
+        self._history = History(audit, register, switch.name)
         self._lock = threading.Lock()
         self._next_look = 0.0
         #: Whether this process has looked at all; one that was forked has not.
@@ -129,7 +129,7 @@ class WindowWatch:
             self._untrusted(reason)
         if reason is not None or ending is not None:
             deadline = None
-        deadline = self._record_change(before, deadline, is_believed=reason is None)
+        deadline = self._history.record(before, deadline, is_believed=reason is None)
         self._deadline = deadline
         if deadline is None:
             self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
@@ -166,51 +166,3 @@ class WindowWatch:
         if trouble != self._trouble:
             self._trouble = trouble
             self._audit.record("untrusted", trouble, level=logging.WARNING, switch=self.switch.name)
-
-    def _record_change(self, before: Deadline | None, after: Deadline | None, *, is_believed: bool) -> Deadline | None:
-        """Record what happened to the window, unless another process has. Returns ``after``, or ``None`` if that is
-        another application's window.
-        """
-        old = before.window if before is not None else None
-        new = after.window if after is not None else None
-        if before is not None and (new is None or new.token != before.window.token):
-            self._record_end(before, is_believed=is_believed)
-        if new is None:
-            self._refused = None
-        elif old is None or new.token != old.token:
-            event = self._enter(new)
-            if self._refused is not None:
-                return None
-            self._record_begin(event, new)
-        elif new.expires_at != old.expires_at:
-            self._record_begin("extended" if self._register is None or self._register.moved(new) else None, new)
-        return after
-
-    def _enter(self, window: Window) -> str | None:
-        """What is to be recorded of a window that this process has not known."""
-        before, self._refused = self._refused, None
-        try:
-            return self._register.enter(window) if self._register is not None else "opened"
-        except Exception as error:  # Fail closed, whatever it is.
-            self._refused = str(error) if isinstance(error, SwitchError) else f"{type(error).__name__}: {error}."
-        if self._refused != before:
-            self._audit.record(
-                "refused", self._refused, level=logging.WARNING, reason="application", switch=self.switch.name
-            )
-        return None
-
-    def _record_begin(self, event: str | None, window: Window) -> None:
-        end = format_time(window.expires_at)
-        if event == "opened":
-            sentence = f"a window until {end}, opened by {window.opened_by}"
-        else:
-            sentence = f"the window opened by {window.opened_by} now ends at {end}"
-        if event is not None:
-            self._audit.record(event, sentence, level=logging.WARNING, **shown(window))
-
-    def _record_end(self, deadline: Deadline, *, is_believed: bool) -> None:
-        window = deadline.window
-        if self._register is None or self._register.leave(window, is_over=is_believed):
-            is_expired = deadline.ended().is_expired
-            event, how = ("expired", "reached its end") if is_expired else ("closed", "was closed")
-            self._audit.record(event, f"the window opened by {window.opened_by} {how}", **shown(window))
