@@ -67,7 +67,7 @@ def steps_of_stop(
     6. pydevd's threads end, where 4 was interrupted or the debugger is not pydevd's current one any more: it gives up
        by itself when its connection ends, also during a start. Without it they and the descriptor stay for good.
     7. ``sys.settrace`` is Python's own; without it pydevd warns whoever uses it, on stderr.
-    8. to 10. pydevd's current debugger, its hook at the process's end, its settings, debugpy's flag. Without these
+    8. to 11. pydevd's current debugger, its hook at the process's end, its settings, debugpy's flag. Without these
        debugpy refuses to start again ("has already been called"), or the debugger stays in memory.
 
     :param debugger: gives pydevd's debugger, ``None`` if a start has not come as far as to make one.
