@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from conftest import ServeGated
+from stagedoor.control.connection import ControlConnection
 from stagedoor.control.place import socket_path
-from stagedoor.control.protocol import ControlConnection
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.dap.ide import Ide, Stop
 from stagedoor.window.window import format_time

@@ -17,9 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagedoor.control import protocol
-from stagedoor.control.place import ControlError, path_beside, private_directory, socket_path, within_reach
-from stagedoor.control.protocol import LINE_CAP, ControlConnection, decode, encode, is_foreign
+from stagedoor.control import place
+from stagedoor.control.connection import ControlConnection
+from stagedoor.control.place import (
+    ControlError,
+    is_foreign,
+    path_beside,
+    private_directory,
+    socket_path,
+    within_reach,
+)
+from stagedoor.control.protocol import LINE_CAP, decode, encode
 from stagedoor.errors import ConfigurationError
 from stagedoor.settings.settings import Settings
 from support.waiting import wait_for
@@ -305,9 +313,9 @@ def test_the_kernel_tells_who_the_peer_is() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         if not hasattr(socket, "SO_PEERCRED"):
-            assert protocol.peer_credentials(ours) is None
+            assert place.peer_credentials(ours) is None
         else:
-            assert protocol.peer_credentials(ours) == (os.getpid(), os.geteuid())
+            assert place.peer_credentials(ours) == (os.getpid(), os.geteuid())
 
 
 OWN = os.geteuid()

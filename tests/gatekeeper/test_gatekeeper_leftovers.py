@@ -21,9 +21,9 @@ from conftest import ServeGated
 from stagedoor.audit import Audit
 from stagedoor.control import leftovers
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.connection import ControlConnection
 from stagedoor.control.leftovers import sweep
 from stagedoor.control.lock import lock_path, start_lock
-from stagedoor.control.protocol import ControlConnection
 from stagedoor.worker.launcher import say_hello
 from support.gatekeepers import GatedServer
 from support.scripted import some_config, some_window

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stagedoor.control import protocol
-from stagedoor.control.protocol import ControlConnection
+from stagedoor.control.connection import ControlConnection
 from stagedoor.dap.client import DapClient, RequestFailed
 from stagedoor.dap.ide import Ide, Stop
 from support import application

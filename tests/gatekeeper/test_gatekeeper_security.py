@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from stagedoor.control import protocol
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.connection import ControlConnection
 from stagedoor.dap import wire
 from stagedoor.window.window import Window
 from support.gatekeepers import GatedServer
@@ -280,7 +280,7 @@ def test_it_starts_though_a_child_of_the_worker_has_the_other_end_of_its_input()
             started.stdin.write(other.dump(example.window) + "\n")
             started.stdin.flush()
             assert started.stdout.readline() == "ready\n"
-            connection = protocol.ControlConnection(Path(other.control))
+            connection = ControlConnection(Path(other.control))
             connection.ask({"close": {}}, timeout=2)
             connection.close()
             wait_for(lambda: not Path(other.control).exists(), "the gatekeeper to end")
@@ -296,7 +296,7 @@ def start_gatekeeper(config: GatekeeperConfig, window: Window) -> int:
         timeout=10,
     )
     assert asked.stdout == "ready\n", asked.stdout + asked.stderr
-    connection = protocol.ControlConnection(Path(config.control))
+    connection = ControlConnection(Path(config.control))
     try:
         return int(connection.ask({"status": {}}, timeout=2)["status"]["pid"])
     finally:

@@ -19,7 +19,7 @@ import netaddr
 import pytest
 
 import stagedoor
-from stagedoor.control.protocol import ControlConnection
+from stagedoor.control.connection import ControlConnection
 from support.gatekeepers import end_gatekeeper
 from support.scripted import some_config, some_window
 

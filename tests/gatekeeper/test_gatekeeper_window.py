@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from stagedoor.control import protocol
+from stagedoor.control import place, protocol
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
 from stagedoor.gatekeeper.expiry import why_unneeded
@@ -126,7 +126,7 @@ def test_workers_of_another_container_are_known_by_what_they_say(
     gatekeeper: RunningGatekeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel gives 0 as the number of a process that has none in the gatekeeper's namespace."""
-    monkeypatch.setattr(protocol, "peer_credentials", lambda connection: (0, os.geteuid()))
+    monkeypatch.setattr(place, "peer_credentials", lambda connection: (0, os.geteuid()))
     workers = [gatekeeper.worker(pid=pid) for pid in (101, 102)]
     assert [worker.answer for worker in workers] == [{"welcome": {"client": "off"}}] * 2
     assert [worker["pid"] for worker in gatekeeper.status()["workers"]] == [101, 102]

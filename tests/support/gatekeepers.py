@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from stagedoor.control.connection import ControlConnection
 from stagedoor.control.place import path_beside
-from stagedoor.control.protocol import ControlConnection
 from stagedoor.dap.ide import Ide
 from support import application
 from support.servers import ALLOWED, ServerProcess, is_listening

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import ControlConnection, ControlMessage
+from stagedoor.control.connection import ControlConnection
+from stagedoor.control.protocol import ControlMessage
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient
 from stagedoor.errors import DebuggerError

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor.console import print_json, print_paragraph, print_row
+from stagedoor.control.connection import ControlConnection, silent
 from stagedoor.control.place import ControlError
-from stagedoor.control.protocol import ControlConnection, silent
 from stagedoor.errors import SwitchError
 from stagedoor.platforms import missing_for_gatekeeper
 from stagedoor.settings.settings import Settings

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .burnt import BurntWindows
 from .config import GatekeeperConfig
+from .connection import ControlConnection
 from .lock import clear_away, start_lock
 from .place import ControlError
-from .protocol import ControlConnection
 
 #: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
 PATIENCE = 3.0

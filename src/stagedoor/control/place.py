@@ -1,10 +1,12 @@
-"""Where a control socket is, and that nobody else can get at it: it is ``0600`` in a directory of ``0700``."""
+"""Where a control socket is, and whose: it is ``0600`` in a directory of ``0700``, and the kernel tells who its peer is."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import stat
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -106,6 +108,22 @@ def private_directory(path: Path) -> Path:
             "Remove it, or set STAGEDOOR_SWITCH (XDG_RUNTIME_DIR for a switch that is no file)."
         )
     return path
+
+
+def peer_credentials(connection: socket.socket) -> tuple[int, int] | None:
+    """Process id and user id of a Unix socket's peer, from the kernel; ``None`` where it does not tell (not Linux)."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", packed)
+    return pid, uid
+
+
+def is_foreign(credentials: tuple[int, int] | None) -> bool:
+    """Whether a Unix socket's peer is known to be another user's process, to which nothing is said; root's is not. Where
+    the kernel does not tell, the directory alone keeps others out (:func:`private_directory`).
+    """
+    return credentials is not None and credentials[1] not in (os.geteuid(), 0)
 
 
 def _is_too_long(path: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from stagedoor.control import protocol
+from stagedoor.control import place, protocol
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.place import ControlError
 from stagedoor.control.protocol import ControlMessage
@@ -102,8 +102,8 @@ class ControlServer:
 
     async def serve(self, connection: socket.socket) -> None:
         """Serve one connection, if it is this user's."""
-        credentials = protocol.peer_credentials(connection)
-        if protocol.is_foreign(credentials):
+        credentials = place.peer_credentials(connection)
+        if place.is_foreign(credentials):
             connection.close()
             return
         reader, writer = await asyncio.open_connection(sock=connection, limit=protocol.LINE_CAP)

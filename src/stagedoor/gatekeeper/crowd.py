@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stagedoor.access.addresses import is_loopback
-from stagedoor.control import protocol
+from stagedoor.control import place
 
 from . import tcp_table
 
@@ -76,7 +76,7 @@ class Census:
         :param address: the peer's, as :func:`socket.accept` gives it.
         """
         if connection.family == socket.AF_UNIX:
-            credentials = protocol.peer_credentials(connection)
+            credentials = place.peer_credentials(connection)
             return of_user(credentials[1]) if credentials is not None else ("unix", "unix")
         try:
             own = connection.getsockname()

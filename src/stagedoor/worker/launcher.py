@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from stagedoor.audit import Audit
-from stagedoor.control import protocol
 from stagedoor.control.burnt import BURNT, BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.connection import ControlConnection, silent
 from stagedoor.control.lock import start_lock
 from stagedoor.control.place import private_directory
-from stagedoor.control.protocol import ControlConnection
+from stagedoor.control.protocol import ControlMessage
 from stagedoor.errors import DebuggerError
 from stagedoor.window.window import Window
 
@@ -43,7 +43,7 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
         try:
             answer, connection = _ask(path, config, window)
         except _Silent as error:
-            why, remedy = f"its process ({error.pid}) does not answer", f"{protocol.silent(error.pid).capitalize()}."
+            why, remedy = f"its process ({error.pid}) does not answer", f"{silent(error.pid).capitalize()}."
             continue
         except EOFError:
             time.sleep(0.02)  # It is just ending.
@@ -76,9 +76,7 @@ class _Silent(Exception):
         self.pid = pid
 
 
-def _ask(
-    path: Path, config: GatekeeperConfig, window: Window
-) -> tuple[protocol.ControlMessage, ControlConnection | None]:
+def _ask(path: Path, config: GatekeeperConfig, window: Window) -> tuple[ControlMessage, ControlConnection | None]:
     """The gatekeeper's answer to a hello, and the connection if it is a welcome."""
     connection = ControlConnection(path)
     try:

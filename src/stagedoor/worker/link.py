@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from stagedoor.control.protocol import ControlConnection, ControlMessage
+from stagedoor.control.connection import ControlConnection
+from stagedoor.control.protocol import ControlMessage
 
 from .waker import Waker
 

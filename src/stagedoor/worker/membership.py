@@ -15,9 +15,10 @@ from pathlib import Path
 
 from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
+from stagedoor.control.connection import ControlConnection
 from stagedoor.control.leftovers import sweep
 from stagedoor.control.place import ControlError
-from stagedoor.control.protocol import ControlConnection, ControlMessage
+from stagedoor.control.protocol import ControlMessage
 from stagedoor.tracing import Pause, Tracing
 from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window, format_duration
