@@ -101,6 +101,17 @@ class Tracing(Pauses):
             self._async_views.install()
             return result
 
+    def _install_breakpointhook(self) -> None:
+        # debugpy puts its own hook in place on import, for every thread.
+        debugpy, otherwise = self._internals.debugpy, self._breakpointhook
+
+        def breakpointhook(*args: Any, **kwargs: Any) -> Any:
+            if self.serves(threading.get_ident()) and self.attached:
+                return debugpy.breakpoint()
+            return otherwise(*args, **kwargs)
+
+        sys.breakpointhook = breakpointhook
+
     def stop(self) -> None:
         """Cut off the client, resume what is paused, and take everything back. Blocks for up to 0.6 s, and until a start
         of another thread's has ended. A second call takes back what an interrupted one has left, and does nothing else.
@@ -142,6 +153,16 @@ class Tracing(Pauses):
             lambda: setattr(sys, "breakpointhook", self._breakpointhook),
         ]
 
+    def forget_in_child(self) -> None:
+        """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
+        super().forget_in_child()
+        if self is not _current:
+            return  # It has ended, and what it would take back may be somebody else's by now.
+        self._back = Steps(
+            [self._threads.forget_in_child, self._internals.forget_in_child, *self._steps_of_restoring()]
+        )
+        self._take_back()
+
     # Called by the guarded debugger
 
     def monitor(self) -> None:
@@ -155,27 +176,6 @@ class Tracing(Pauses):
 
     def client_gone(self) -> None:
         self._listener.detached()
-
-    def _install_breakpointhook(self) -> None:
-        # debugpy puts its own hook in place on import, for every thread.
-        debugpy, otherwise = self._internals.debugpy, self._breakpointhook
-
-        def breakpointhook(*args: Any, **kwargs: Any) -> Any:
-            if self.serves(threading.get_ident()) and self.attached:
-                return debugpy.breakpoint()
-            return otherwise(*args, **kwargs)
-
-        sys.breakpointhook = breakpointhook
-
-    def forget_in_child(self) -> None:
-        """In a forked child: nothing is traced, and no socket of the debugger's stays open here."""
-        super().forget_in_child()
-        if self is not _current:
-            return  # It has ended, and what it would take back may be somebody else's by now.
-        self._back = Steps(
-            [self._threads.forget_in_child, self._internals.forget_in_child, *self._steps_of_restoring()]
-        )
-        self._take_back()
 
 
 _current: Tracing | None = None
