@@ -209,6 +209,24 @@ def test_a_client_that_hangs_up_leaves_nothing_behind(site: Site, stops: Stops) 
     assert answer.answer().body == "view 3"
 
 
+@served(FLASK, DJANGO_UNDER_WAITRESS)
+@pytest.mark.parametrize(
+    ("path", "name", "bodies"),
+    [
+        pytest.param("/to_thread", "half", ["to_thread 4 4"] * 2, id="on a thread without traced()"),
+        pytest.param("/leave_behind", "outlive", ["left behind 0", "left behind 1"], id="in a task that outlives it"),
+    ],
+)
+def test_what_an_async_view_gives_away_or_leaves_behind_is_not_debugged(
+    site: Site, stops: Stops, path: str, name: str, bodies: list[str]
+) -> None:
+    stops(name)
+    for body in bodies:
+        answer = site.get(path, ALLOWED)
+        assert answer.body == body
+        assert "client=attached" in answer.headers["Stagedoor"]
+
+
 def test_break_on_stops_at_the_first_line_of_the_async_view(own_site: OpenSite) -> None:
     site = own_site("async_django", "gunicorn", STAGEDOOR_BREAK_ON="/view")
     ide = site.attached()

@@ -88,6 +88,40 @@ def test_an_error_that_a_handler_swallows_stops_where_the_handler_says_so(site: 
 
 
 @served(FLASK)
+def test_an_error_that_a_handler_answers_without_a_word_does_not_stop(site: Site, ide: Ide) -> None:
+    answer = site.get("/answered", ALLOWED)
+    assert (answer.status, answer.body) == (500, "answered")
+    assert answer.headers["Stagedoor"].endswith("client=attached")
+
+
+@served(FLASK)
+def test_an_error_without_a_line_of_the_users_code_stops_only_without_just_my_code(site: Site) -> None:
+    site.attached("uncaught")
+    assert site.get("/nothing", ALLOWED).headers["Stagedoor"].endswith("client=attached")
+    ide = site.attached("uncaught", arguments={"justMyCode": False})
+    answer = site.start_raw("/nothing")
+    found = ide.stopped()
+    assert found.reason == "exception"
+    assert site.source.name not in found.frame()["source"]["path"]
+    found.resume()
+    assert answer.result(20) == site.plain.raw("/nothing")
+
+
+@served(FLASK)
+def test_looking_at_the_locals_of_a_template_of_flasks_touches_its_session(site: Site, ide: Ide) -> None:
+    answer = site.start_raw("/template")
+    found = ide.stopped()
+    assert "session" in found.locals()
+    found.resume()
+    assert answer.result(20) != site.plain.raw("/template")
+    assert without_vary(answer.result()) == site.plain.raw("/template")
+
+
+def without_vary(response: bytes) -> bytes:
+    return response.replace(b"Vary: Cookie\r\n", b"")
+
+
+@served(FLASK)
 def test_the_ide_can_ask_what_the_error_is(site: Site, ide: Ide) -> None:
     answer = site.start_raw("/view")
     found = ide.stopped()

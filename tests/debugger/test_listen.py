@@ -18,9 +18,11 @@ import pytest
 
 from conftest import Serve, ServeGated
 from stagedoor import ConfigurationError, StageDoor
+from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient
 from stagedoor.worker import listen, run
 from support import application
+from support.other_user import OtherUser, as_root
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.stage import Stage, make_environ, process_state, serve
 from support.waiting import wait_for
@@ -185,6 +187,29 @@ def test_an_adapter_that_was_killed_is_replaced_at_the_next_matching_request(sta
     wait_for(lambda: not debugger_threads(), "the debugger to be stopped")
     assert "client=waiting" in str(stage.workers[0].get("/hello").header)
     hit(stage, stage.attach("view"))
+
+
+#: Says what debugpy answers to whoever begins a session; it has no token.
+ATTACHING = """
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+connection.sendall(bytes.fromhex(sys.argv[2]))
+heard_so_far = b""
+while b'"initialized"' not in heard_so_far and (piece := connection.recv(65536)):
+    heard_so_far += piece
+say("let in" if b'"initialized"' in heard_so_far else "hung up on")
+heard()
+"""
+
+
+@as_root
+def test_every_local_user_is_let_in(stage: Stage) -> None:
+    """What the gatekeeper is for: see test_another_local_user_gets_a_refusal_and_nothing_else_from_any_tcp_port."""
+    stage.open()
+    wait_for(lambda: "client=waiting" in str(stage.workers[0].get("/hello").header), "the debugger to start")
+    said = [wire.request("initialize", {"adapterID": "debugpy"}), wire.request("attach", {"justMyCode": True})]
+    data = b"".join(wire.encode(message, seq) for seq, message in enumerate(said, 1))
+    with OtherUser(ATTACHING, stage.port, data.hex()) as nobody:
+        nobody.says("let in")
 
 
 # -- What can't be -----------------------------------------------------------------------------------------------------

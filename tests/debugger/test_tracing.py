@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from traceback import walk_stack
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -45,6 +47,28 @@ def test_several_matching_requests_are_paused_and_running_at_once(stage: Stage) 
     assert not any(each.done() for each in paused)
     client.resume(threads[0])
     assert [each.result(5).text for each in paused] == ["total 7 for 0", "total 7 for 1"]
+
+
+def test_a_paused_request_goes_on_holding_what_it_holds(stage: Stage) -> None:
+    client = stage.armed("holding")
+    mine, other = stage.workers[:2]
+    paused = mine.start_get("/holding?mine")
+    thread, _, _ = stopped_at(client)
+    its_thread = other.run(threading.get_ident).result(5)
+    waiting = other.start_get("/holding?other", OTHER)
+    wait_for(
+        lambda: application.holding.__code__ in running(its_thread), "a visitor to want what the paused request holds"
+    )
+    # Whoever wants nothing of it is served.
+    assert stage.workers[2].get("/view?another", OTHER, timeout=2).text == "total 7 for another"
+    assert not waiting.done()
+    client.resume(thread)
+    assert [each.result(5).text for each in (paused, waiting)] == ["held by mine", "held by other"]
+
+
+def running(thread: int) -> list[CodeType]:
+    """What runs on a thread."""
+    return [frame.f_code for frame, _ in walk_stack(sys._current_frames()[thread])]
 
 
 def test_one_request_steps_while_another_stays_paused(stage: Stage) -> None:
@@ -470,6 +494,23 @@ def test_a_request_that_runs_at_the_end_runs_on_untraced(stage: Stage) -> None:
     assert worker.run(sys.gettrace).result(5) is None
 
 
+def test_one_that_calls_no_function_is_traced_below_3_12_until_it_is_over(stage: Stage) -> None:
+    stage.armed("work")
+    worker = stage.workers[0]
+    application.spun.clear()
+    mine = worker.start_get("/spin")
+    try:
+        wait_for(lambda: application.spun.get("turns"), "the request to run")
+        stage.door.close()
+        turns = application.spun["turns"]
+        wait_for(lambda: application.spun["turns"] > turns + 100, "the request to run on")
+        assert (application.spun["trace"] is not None) == BELOW_3_12
+    finally:
+        application.spun["ends"] = True
+    assert mine.result(5).text == "spun"
+    assert worker.run(sys.gettrace).result(5) is None
+
+
 def test_a_tracer_of_the_applications_own_is_kept(stage: Stage) -> None:
     """Coverage, profilers and the like: on the threads that have one, and for threads that are started later."""
 
@@ -490,6 +531,30 @@ def test_a_tracer_of_the_applications_own_is_kept(stage: Stage) -> None:
         assert worker.run(sys.gettrace).result(5) is tracer
     finally:
         threading.settrace(None)  # type: ignore[arg-type]
+        worker.run(sys.settrace, None).result(5)
+
+
+def test_a_tracer_sees_nothing_of_a_matching_request_below_3_12_and_all_of_it_from_there_on(stage: Stage) -> None:
+    seen: list[str] = []
+
+    def tracer(frame: Any, event: str, argument: Any) -> None:
+        if frame.f_code is application.work.__code__:
+            seen.append(event)
+
+    worker = stage.workers[0]
+    client = stage.armed("view")
+    worker.run(sys.settrace, tracer).result(5)
+    try:
+        for _ in range(2):
+            mine = worker.start_get("/view?mine")
+            client.resume(stopped_at(client)[0])
+            assert mine.result(5).text == "total 7 for mine"
+            assert seen == ([] if BELOW_3_12 else ["call"])
+            seen.clear()
+            worker.get("/view?other", OTHER)
+            assert seen == ["call"], "everybody else's are seen"
+            seen.clear()
+    finally:
         worker.run(sys.settrace, None).result(5)
 
 

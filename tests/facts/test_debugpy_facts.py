@@ -12,12 +12,14 @@ import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -541,6 +543,19 @@ def established() -> dict[str, str]:
 @pytest.mark.parametrize("name", FACTS)
 def test_fact(established: dict[str, str], name: str) -> None:
     assert not established[name], f"debugpy is not as the tracing believes it to be:\n{established[name]}"
+
+
+@pytest.mark.parametrize("name", ["json", "dataclasses"])
+def test_the_adapter_looks_in_the_folder_of_debugpy_before_the_standard_library(tmp_path: Path, name: str) -> None:
+    package = Path(str(find_spec("debugpy").origin)).parent  # type: ignore[union-attr]
+    shutil.copytree(package, tmp_path / "debugpy")
+    (tmp_path / f"{name}.py").write_text(f"import os; os.write(2, b'found beside debugpy: {name}'); os._exit(0)")
+    # As debugpy.listen() starts it.
+    command = [sys.executable, str(tmp_path / "debugpy" / "adapter"), "--for-server", "1", "--port", "0"]
+    found = subprocess.run(
+        [*command, "--server-access-token", "none"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.stderr == f"found beside debugpy: {name}"
 
 
 def test_nothing_of_stagedoor_takes_part() -> None:

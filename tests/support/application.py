@@ -22,6 +22,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
 _lock = threading.Lock()
+_row = threading.Lock()
 _beats = {"background": 0, "late": 0}
 
 
@@ -75,6 +76,13 @@ def builtin_breakpoint(environ: Environ) -> str:
     return "past breakpoint()"
 
 
+def holding(environ: Environ) -> str:
+    """Holds what other requests want as well, as a transaction holds a row."""
+    with _row:
+        query = environ["QUERY_STRING"]  # stop: holding
+    return f"held by {query}"
+
+
 def is_connected(environ: Environ) -> str:
     import debugpy
 
@@ -105,6 +113,21 @@ def until_told(environ: Environ) -> str:
         time.sleep(0.001)
     waiting_until_told = False
     return "told"
+
+
+#: What a request that spins has found, and until when it does.
+spun: dict[str, Any] = {}
+
+
+def spin(environ: Environ) -> str:
+    """As :func:`until_told`, but it calls no function that is written in Python."""
+    gettrace, monotonic, found = sys.gettrace, time.monotonic, spun
+    found.update(turns=0, ends=False)
+    deadline = monotonic() + 10
+    while not found["ends"] and monotonic() < deadline:
+        found["trace"] = gettrace()
+        found["turns"] += 1
+    return "spun"
 
 
 def look_at_the_trace() -> Any:
@@ -248,9 +271,11 @@ VIEWS: dict[str, Callable[[Environ], str]] = {
     "/failing": failing,
     "/hard-coded": hard_coded,
     "/builtin-breakpoint": builtin_breakpoint,
+    "/holding": holding,
     "/is-connected": is_connected,
     "/trace-everything": trace_everything,
     "/until-told": until_told,
+    "/spin": spin,
     "/print-secret": print_secret,
     "/late-thread": late_thread,
     "/slow": slow,

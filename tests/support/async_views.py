@@ -76,6 +76,33 @@ async def both() -> str:
     return f"both {await asyncio.gather(sync_to_async(half)(8), branch(1))}"
 
 
+async def to_thread() -> str:
+    """Threads that are given to nobody by :func:`stagedoor.traced`."""
+    loop = asyncio.get_running_loop()
+    return f"to_thread {await asyncio.to_thread(half, 8)} {await loop.run_in_executor(None, half, 8)}"
+
+
+cleaned_up: list[str] = []
+
+
+async def outlive() -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        cleaned_up.append("a task")  # stop: outlive
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+async def leave_behind() -> str:
+    """Returns while a task of it still runs, which asgiref then ends."""
+    _tasks.add(task := asyncio.create_task(outlive()))
+    task.add_done_callback(_tasks.discard)
+    await asyncio.sleep(0.001)
+    return f"left behind {len(cleaned_up)}"
+
+
 async def fail() -> str:
     fruit = "pears"
     await asyncio.sleep(0.001)
@@ -120,5 +147,5 @@ SYNC_VIEWS: dict[str, Callable[[], str]] = {"sync": sync, "loops": loops}
 
 VIEWS: dict[str, Callable[[], Awaitable[Any]]] = {
     each.__name__: each
-    for each in (view, gather, back, elsewhere, helper, nested, both, fail, named, hello, pid, report)
+    for each in (view, gather, back, elsewhere, helper, nested, both, to_thread, leave_behind, fail, named, hello, pid, report)
 }  # fmt: skip

@@ -64,6 +64,25 @@ def library() -> str:
     return str(json.loads(text))  # stop: library
 
 
+@app.get("/nothing")
+def nothing() -> None:
+    """Flask says so in its own code, when no line of this one runs any more."""
+
+
+class Answered(Exception):
+    """Has a handler that makes a page of it, and tells nobody."""
+
+
+@app.errorhandler(Answered)
+def answer(error: Answered) -> tuple[str, int]:
+    return "answered", 500
+
+
+@app.get("/answered")
+def answered() -> str:
+    raise Answered
+
+
 @app.get("/template")
 def template() -> str:
     return render_template("broken.html", basket=None)  # stop: template

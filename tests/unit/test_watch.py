@@ -110,6 +110,17 @@ def test_a_change_is_noticed_within_one_look(scene: Scene, is_open: bool) -> Non
     assert LOOK_EVERY < 1
 
 
+def test_one_that_is_closed_and_opened_again_between_two_looks_is_taken_for_the_old_one_until_the_next(
+    scene: Scene,
+) -> None:
+    first = scene.open()
+    scene.switch.close()
+    second = scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    assert scene.watch.current() == first
+    scene.pass_a_look()
+    assert scene.watch.current() == second
+
+
 def test_looking_now_notices_a_change_at_once(scene: Scene) -> None:
     assert not scene.is_open()
     window = scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
@@ -231,6 +242,16 @@ def test_whoever_has_to_keep_the_end_does_not_wait_for_a_look_that_hangs(
         results, thread = start(lambda: scene.watch.current(look=True))
         thread.join(5)
         assert results == [None]
+
+
+def test_while_a_look_hangs_nobody_notices_that_the_window_was_closed(scene: Scene) -> None:
+    window = scene.open()
+    scene.switch.close()
+    scene.pass_a_look()
+    with Hung(scene) as hung:
+        assert scene.watch.current() == window
+        hung.let_go()
+        assert not scene.is_open()
 
 
 @forks
