@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.gatekeepers import GatedServer
+from support.scripted import RunningGatekeeper
 from support.servers import ServerProcess
 from support.sites import Site, open_site
 from support.stage import Stage
@@ -21,6 +22,7 @@ settings.load_profile("stagedoor")
 Serve = Callable[..., ServerProcess]
 ServeGated = Callable[..., GatedServer]
 OpenSite = Callable[..., Site]
+Start = Callable[..., RunningGatekeeper]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,13 @@ def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
+def site(shared_site: Site) -> Iterator[Site]:
+    """The same; a request that a test leaves paused does not stay so."""
+    yield shared_site
+    shared_site.settle()
+
+
+@pytest.fixture
 def own_site(tmp_path: Path) -> Iterator[OpenSite]:
     """Starts sites of the test's own, with a window open."""
     with ExitStack() as sites:
@@ -85,3 +94,16 @@ def stage() -> Iterator[Stage]:
     made = Stage()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts gatekeepers, for which tests play the workers; ends them after the test."""
+    with ExitStack() as running:
+        yield lambda *arguments, **settings: running.enter_context(RunningGatekeeper(*arguments, **settings))
+
+
+@pytest.fixture
+def gatekeeper(start: Start) -> RunningGatekeeper:
+    """One of them, with the usual settings."""
+    return start()

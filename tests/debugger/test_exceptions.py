@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ FLASK_UNDER_GUNICORN = pytest.param(("flask", "gunicorn"), id="Flask under gunic
 FLASK = pytest.param(("flask", "waitress"), id="Flask under waitress")
 DJANGO_UNDER_GUNICORN = pytest.param(("django", "gunicorn"), id="Django under gunicorn")
 DJANGO = pytest.param(("django", "waitress"), id="Django under waitress")
-
-
-@pytest.fixture
-def site(shared_site: Site) -> Iterator[Site]:
-    yield shared_site
-    shared_site.settle()
 
 
 @pytest.fixture

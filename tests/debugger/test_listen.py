@@ -23,6 +23,7 @@ from stagedoor.dap.client import DapClient
 from stagedoor.worker import listen, run
 from support import application
 from support.other_user import OtherUser, as_root
+from support.processes import adapters
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.stage import Stage, make_environ, process_state, serve
 from support.waiting import wait_for
@@ -33,20 +34,6 @@ def hit(stage: Stage, client: DapClient, worker: int = 0) -> None:
     mine = stage.workers[worker].start_get("/view?mine")
     client.resume(client.stopped()["threadId"])
     assert mine.result(5).text == "total 7 for mine"
-
-
-def adapters(port: int) -> list[int]:
-    """The processes of debugpy's adapter that serve this debug port."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                arguments = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"--for-server" in arguments and str(port).encode() in arguments:
-                found.append(int(entry.name))
-    return found
 
 
 # -- Window after window -----------------------------------------------------------------------------------------------

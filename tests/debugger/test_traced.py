@@ -26,12 +26,6 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(shared_site: Site) -> Iterator[Site]:
-    yield shared_site
-    shared_site.settle()
-
-
-@pytest.fixture
 def ide(site: Site) -> Ide:
     ide = site.attached("uncaught", breakpoints={str(site.source): [site.line(stop) for stop in STOPS]})
     # A matching request brings the debugger to the process.

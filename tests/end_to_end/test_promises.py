@@ -18,6 +18,7 @@ from stagedoor.dap.ide import Ide
 from support import application
 from support.application import stop_line
 from support.gatekeepers import GatedServer
+from support.processes import adapters
 from support.servers import ALLOWED, OTHER, ServerProcess, is_listening
 from support.waiting import wait_for
 
@@ -43,23 +44,9 @@ def ready(server: ServerProcess, *stops: str) -> Ide:
     return Ide(("127.0.0.1", server.debug_port), lines)
 
 
-def adapters(server: ServerProcess) -> list[int]:
-    """The processes of debugpy's adapter that serve this server's debug port."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                arguments = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"--for-server" in arguments and str(server.debug_port).encode() in arguments:
-                found.append(int(entry.name))
-    return found
-
-
 def debuggers(server: ServerProcess) -> list[int]:
     """The processes that belong to the debugger of this server, beside its own."""
-    return server.gatekeepers() if isinstance(server, GatedServer) else adapters(server)
+    return server.gatekeepers() if isinstance(server, GatedServer) else adapters(server.debug_port)
 
 
 def wait_until_gone(server: ServerProcess, timeout: float = 1.0) -> None:

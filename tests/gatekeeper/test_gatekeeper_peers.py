@@ -6,13 +6,13 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from conftest import Start
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.listener import Listener
@@ -27,21 +27,6 @@ STRANGER = "127.0.0.9"
 
 #: How many messages are read of a peer that has not attached.
 SPOKEN = FOREGROUND.handshake_messages
-
-Start = Callable[..., RunningGatekeeper]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    running: list[RunningGatekeeper] = []
-
-    def start(**settings: Any) -> RunningGatekeeper:
-        running.append(RunningGatekeeper(**settings))
-        return running[-1]
-
-    yield start
-    for gatekeeper in running:
-        gatekeeper.stop()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.connection import ControlConnection
 from stagedoor.dap import wire
 from stagedoor.window.window import Window
+from support.forks import forks, in_child
 from support.gatekeepers import GatedServer
+from support.other_user import NOBODY, as_root
 from support.scripted import RunningGatekeeper
 from support.servers import ALLOWED, free_port
 from support.sockets import Listening, listening, socket_inodes
@@ -28,11 +30,8 @@ from support.waiting import wait_for
 #: A loopback address that is not on the allowlist.
 STRANGER = "127.0.0.9"
 SECRET = "the-applications-database-password"
-NOBODY = 65534
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/unix").exists(), reason="the kernel's tables are read from /proc")
-forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user too")
 
 #: The first messages of a client, as they would begin a session with pydevd or with debugpy's adapter.
 HANDSHAKE = b"".join(
@@ -85,26 +84,12 @@ class Session:
         return [found for found in listening(self.pids) if found.address not in own]
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    running = Session(tmp_path_factory.mktemp("local"), GatedServer)
+@pytest.fixture(scope="module", params=[GatedServer, OutsideServer], ids=["local", "outside"])
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    running = Session(tmp_path_factory.mktemp("session"), request.param)
     yield running
     running.server.stop()
     print(running.server.log)
-
-
-@pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    running = Session(tmp_path_factory.mktemp("outside"), OutsideServer)
-    yield running
-    running.server.stop()
-    print(running.server.log)
-
-
-@pytest.fixture(params=["local", "outside"])
-def session(request: pytest.FixtureRequest) -> Session:
-    found: Session = request.getfixturevalue(request.param)
-    return found
 
 
 def said_to(connection: socket.socket, data: bytes) -> bytes:
@@ -154,24 +139,18 @@ def test_the_servers_own_port_speaks_no_dap(session: Session) -> None:
 
 
 def as_nobody(work: Callable[[], str]) -> str:
-    """What ``work`` returns in a process of another user."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
+    """What ``work`` returns in a process of another user, or the name of the error that it ends in."""
+
+    def become_and_work() -> str:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
         try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            answer = work()
-        except BaseException as error:
-            answer = type(error).__name__
-        os.write(writing, answer.encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    return answer
+            return work()
+        except OSError as error:
+            return type(error).__name__
+
+    return str(in_child(become_and_work))
 
 
 def connecting_to(path: str, data: bytes) -> Callable[[], str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import Start
 from stagedoor.dap import client as dap_client
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
@@ -23,26 +24,11 @@ from support.waiting import wait_for
 OTHER_DEVELOPER = "127.0.0.7"
 PID = os.getpid()
 
-Start = Callable[..., RunningGatekeeper]
-
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    running: list[RunningGatekeeper] = []
-
-    def start(**settings: Any) -> RunningGatekeeper:
-        settings.setdefault("allow", (ALLOWED, OTHER_DEVELOPER))
-        running.append(RunningGatekeeper(**settings))
-        return running[-1]
-
-    yield start
-    for gatekeeper in running:
-        gatekeeper.stop()
-
-
-@pytest.fixture
-def gatekeeper(start: Start) -> RunningGatekeeper:
-    return start()
+def start(start: Start) -> Start:
+    """Two developers are let in."""
+    return partial(start, allow=(ALLOWED, OTHER_DEVELOPER))
 
 
 def joined(gatekeeper: RunningGatekeeper, **script: Any) -> tuple[DapClient, ScriptedWorker, ScriptedDebugger]:

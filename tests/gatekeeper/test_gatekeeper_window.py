@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Start
 from stagedoor.control import place, protocol
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import DebuggerError
@@ -30,26 +31,6 @@ from stagedoor.window.window import Window
 from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, console, replaced, some_window, wait_console
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
-
-Start = Callable[..., RunningGatekeeper]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    running: list[RunningGatekeeper] = []
-
-    def start(*arguments: Any, **settings: Any) -> RunningGatekeeper:
-        running.append(RunningGatekeeper(*arguments, **settings))
-        return running[-1]
-
-    yield start
-    for gatekeeper in running:
-        gatekeeper.stop()
-
-
-@pytest.fixture
-def gatekeeper(start: Start) -> RunningGatekeeper:
-    return start()
 
 
 class Switched:

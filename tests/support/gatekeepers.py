@@ -15,6 +15,7 @@ from stagedoor.control.connection import ControlConnection
 from stagedoor.control.place import path_beside
 from stagedoor.dap.ide import Ide
 from support import application
+from support.processes import processes
 from support.servers import ALLOWED, ServerProcess, is_listening
 from support.waiting import wait_for
 
@@ -63,16 +64,7 @@ class GatedServer(ServerProcess):
 
     def gatekeepers(self) -> list[int]:
         """The process ids of the gatekeepers that this server's workers have started."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    is_gatekeeper = b"stagedoor.gatekeeper" in (entry / "cmdline").read_bytes()
-                    if is_gatekeeper and str(self.runtime).encode() in (entry / "environ").read_bytes():
-                        found.append(int(entry.name))
-                except OSError:
-                    continue
-        return found
+        return processes("stagedoor.gatekeeper", environ=str(self.runtime))
 
     def noticed(self, state: str = "open") -> None:
         """Wait until every worker has noticed what the switch says."""

@@ -25,13 +25,10 @@ from stagedoor.errors import SwitchError, WindowRefused
 from stagedoor.switches import FileSwitch, default_path
 from stagedoor.window.window import Window
 from support.clock import START, SettableClock
+from support.other_user import NOBODY, as_root
 
 HOUR = timedelta(hours=1)
 MAX_WINDOW = 8 * HOUR
-NOBODY = 65534
-BY_ROOT_ONLY = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file to another user"
-)
 
 GOOD: dict[str, Any] = {
     "version": 1,
@@ -423,7 +420,7 @@ class TestTrust:
         make(path)
         assert switch.read() is not None
 
-    @BY_ROOT_ONLY
+    @as_root
     def test_the_owner_is_judged_before_the_mode_and_the_links(self, switch: FileSwitch, path: Path) -> None:
         make_second_name(path)
         path.chmod(0o666)
@@ -434,7 +431,7 @@ class TestTrust:
         with pytest.raises(SwitchError, match="mode 0666"):
             switch.read()
 
-    @BY_ROOT_ONLY
+    @as_root
     def test_another_users_directory_is_refused_even_by_root(self, switch: FileSwitch, path: Path) -> None:
         write(path, GOOD)
         os.chown(path.parent, NOBODY, NOBODY)
@@ -444,7 +441,7 @@ class TestTrust:
             switch.close()
         assert path.exists()
 
-    @BY_ROOT_ONLY
+    @as_root
     def test_another_users_file_is_not_removed(self, switch: FileSwitch, path: Path) -> None:
         write(path, GOOD)
         os.chown(path, NOBODY, NOBODY)
@@ -453,7 +450,7 @@ class TestTrust:
         assert path.exists()
 
 
-@BY_ROOT_ONLY
+@as_root
 class TestAsAnotherUser:
     """The application runs as somebody who is not root."""
 
