@@ -1,67 +1,32 @@
-"""The Django app: settings, system checks, and ``manage.py stagedoor``."""
+"""What Django's app has for itself: system checks, and what they have to do with ``manage.py stagedoor``."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import django
 import pytest
 from django.apps import apps
-from django.conf import settings
 from django.core import checks
-from django.core.management import call_command
 from django.core.signals import got_request_exception
 from django.test import override_settings
 
 import stagedoor
-from stagedoor import ConfigurationError, StageDoor
+from stagedoor import StageDoor
 from stagedoor.integrations.django import get_wsgi_application
 from stagedoor.switches import FileSwitch
+from support.integrated import OnDjango
 from support.modules import ROOT
 
 EXAMPLE = ROOT / "examples" / "django_project"
 ALLOW = {"STAGEDOOR_ALLOW": "192.0.2.1"}
 
-if not settings.configured:
-    settings.configure(INSTALLED_APPS=["stagedoor.integrations.django"], ROOT_URLCONF="")
-    django.setup()
 
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("keyword", "setting", "variable", "allowed"),
-    [
-        pytest.param("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1", id="a keyword wins"),
-        pytest.param(None, "192.0.2.2", "192.0.2.3", "192.0.2.2", id="then Django's settings"),
-        pytest.param(None, None, "192.0.2.3", "192.0.2.3", id="then the environment"),
-        pytest.param(None, None, None, "nobody", id="then the default"),
-    ],
-)
-def test_where_a_setting_comes_from(
-    monkeypatch: pytest.MonkeyPatch, keyword: str | None, setting: str | None, variable: str | None, allowed: str
-) -> None:
-    if variable is not None:
-        monkeypatch.setenv("STAGEDOOR_ALLOW", variable)
-    with override_settings(**({"STAGEDOOR_ALLOW": setting} if setting else {})):
-        application = get_wsgi_application(allow=keyword)
-    assert isinstance(application, StageDoor)
-    assert str(application.settings.allow) == allowed
-
-
-def test_a_wrong_setting_keeps_the_server_from_starting() -> None:
-    with (
-        override_settings(STAGEDOOR_MAX_PAUSE="10"),
-        pytest.raises(ConfigurationError, match=r"^STAGEDOOR_MAX_PAUSE='10' has no unit"),
-    ):
-        get_wsgi_application()
+# The app
 
 
 def test_the_signal_is_connected_once() -> None:
@@ -225,75 +190,41 @@ def test_a_check_leaves_the_classes_that_it_watches_as_they_were() -> None:
 
 
 @pytest.fixture
-def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSwitch]:
-    """The switch of a project whose settings are all its own."""
+def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileSwitch:
+    """The project's; nothing in the environment names one."""
     for variable in [each for each in os.environ if each.startswith("STAGEDOOR_")]:
         monkeypatch.delenv(variable)
-    path = tmp_path / "window.json"
-    with override_settings(STAGEDOOR_SWITCH=str(path), STAGEDOOR_MAX_WINDOW="1h", **ALLOW):
-        yield FileSwitch(path, max_window=timedelta(hours=1))
+    return FileSwitch(tmp_path / "window.json", max_window=timedelta(hours=1))
 
 
-def run(*arguments: str) -> int:
-    """The exit code of ``manage.py stagedoor``."""
-    try:
-        call_command("stagedoor", *arguments)
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+def project(switch: FileSwitch, **changed: Any) -> OnDjango:
+    return OnDjango(STAGEDOOR_SWITCH=str(switch.path), STAGEDOOR_MAX_WINDOW="1h", **ALLOW, **changed)
 
 
-def test_the_command_opens_and_closes_the_projects_window(
-    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert run("open", "--for", "30m") == 0
-    assert switch.read() is not None
-    assert "192.0.2.1" in capfd.readouterr().out
-    assert run("status") == 0
-    assert run("close") == 0
-    assert switch.read() is None
-    assert run("status") == 1
-    assert run("open", "--for", "2h") == 1, "longer than its max_window"
-    assert run("open", "--for", "30") == 2
-
-
-def test_opening_shows_what_the_checks_find_and_opens_all_the_same(
-    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with override_settings(**application("bare")):
-        assert run("open", "--for", "30m") == 0
-    assert "stagedoor.W002" in capfd.readouterr().err
+def test_opening_shows_what_the_checks_find_and_opens_all_the_same(switch: FileSwitch) -> None:
+    opened = project(switch, **application("bare")).run("open", "--for", "30m")
+    assert (opened.code, "stagedoor.W002" in opened.err) == (0, True)
     assert switch.read() is not None
 
 
-@pytest.mark.parametrize("command", ["open --for 30m", "status", "close"])
-def test_the_command_leaves_the_processs_environment_as_it_is(switch: FileSwitch, command: str) -> None:
-    before = dict(os.environ)
-    run(*command.split())
-    assert dict(os.environ) == before
+def test_keywords_of_the_application_count(switch: FileSwitch) -> None:
+    closed = project(switch, **application("wrapped")).run("close")
+    assert closed.code == 2
+    assert "the memory switch, which no command reaches" in closed.err
 
 
-def test_keywords_of_the_application_count(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:
-    with override_settings(**application("wrapped")):
-        assert run("close") == 2
-    assert "the memory switch, which no command reaches" in capfd.readouterr().err
+def test_where_the_application_is_not_to_be_had_it_is_said_that_its_keywords_are_not_known(switch: FileSwitch) -> None:
+    closed = project(switch, **application("there_is_none")).run("close")
+    assert closed.code == 1
+    assert "WSGI_APPLICATION can't be imported (ImportError" in closed.err
+    assert "the switch that the settings name" in closed.err
+    assert str(switch.path) in closed.out
 
 
-def test_where_the_application_is_not_to_be_had_it_is_said_that_its_keywords_are_not_known(
-    switch: FileSwitch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with override_settings(**application("there_is_none")):
-        assert run("close") == 1
-    said = capfd.readouterr()
-    assert "WSGI_APPLICATION can't be imported (ImportError" in said.err
-    assert "the switch that the settings name" in said.err
-    assert str(switch.path) in said.out
-
-
-def test_a_wrong_setting_is_said(switch: FileSwitch, capfd: pytest.CaptureFixture[str]) -> None:
-    with override_settings(STAGEDOOR_BIND="nowhere"):
-        assert run("close") == 2
-    assert "stagedoor: STAGEDOOR_BIND='nowhere'" in capfd.readouterr().err
+def test_a_wrong_setting_is_said(switch: FileSwitch) -> None:
+    closed = project(switch, STAGEDOOR_BIND="nowhere").run("close")
+    assert closed.code == 2
+    assert "stagedoor: STAGEDOOR_BIND='nowhere'" in closed.err
 
 
 def test_the_example_project_from_its_own_command_line(tmp_path: Path) -> None:
