@@ -161,10 +161,9 @@ def test_the_table_is_not_read_for_each_connection_of_a_flood(monkeypatch: pytes
     read, now = [], [1000.0]
     reading = tcp_table.sockets_to
     monkeypatch.setattr(tcp_table, "sockets_to", lambda port: read.append(port) or reading(port))
-    monkeypatch.setattr(crowd.time, "monotonic", lambda: now[0])
     with ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        census = Census(port)
+        census = Census(port, clock=lambda: now[0])
         seen = []
         for _ in range(20):
             held.enter_context(socket.create_connection(("127.0.0.1", port)))

@@ -17,7 +17,7 @@ from stagedoor.switches import MemorySwitch
 from stagedoor.window.lifetime import CLOCK_TOLERANCE
 from stagedoor.window.window import Window, new_window
 from stagedoor.worker import watch
-from stagedoor.worker.watch import LOOK_EVERY, WindowWatch
+from stagedoor.worker.watch import LOOK_EVERY, USUAL, Patience, WindowWatch
 from support.clock import SettableClock
 from support.forks import forks, in_child
 from support.stage import Stage
@@ -46,10 +46,10 @@ class CountingSwitch(MemorySwitch):
 
 
 class Scene:
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience = USUAL) -> None:
         self.clock = SettableClock()
         self.switch = CountingSwitch(self.clock)
-        self.watch = WindowWatch(self.switch, Audit(self.clock.monotonic), self.clock)
+        self.watch = WindowWatch(self.switch, Audit(self.clock.monotonic), self.clock, patience=patience)
 
     def is_open(self) -> bool:
         """As a request finds it: by what is known, as long as it is known, and else by asking."""
@@ -207,16 +207,19 @@ def test_nothing_is_known_before_the_first_look(scene: Scene) -> None:
     assert scene.switch.reads == 1, "they have waited for one look, and not looked again"
 
 
-def test_a_switch_that_hangs_at_the_first_look_holds_up_nobody_for_long_and_nobody_twice(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "FIRST_LOOK_PATIENCE", 0.1)
+def test_a_switch_that_hangs_at_the_first_look_holds_up_nobody_for_long_and_nobody_twice() -> None:
+    scene = Scene(Patience(first_look=0.1))
     scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
     with Hung(scene) as hung:
         assert not scene.is_open(), "it goes on undebugged"
-        scene.clock.pass_time(timedelta(seconds=0.1))
-        monkeypatch.setattr(watch, "FIRST_LOOK_PATIENCE", 0.0)
-        assert not scene.is_open()
+        hung.let_go()
+        assert scene.is_open()
+    # Whoever comes when that time is over would wait here for longer than the look hangs.
+    scene = Scene(Patience(first_look=60.0))
+    scene.switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+    with Hung(scene) as hung:
+        scene.clock.pass_time(timedelta(seconds=60))
+        assert not scene.is_open(), "it does not wait"
         hung.let_go()
         assert scene.is_open()
 
@@ -227,11 +230,9 @@ def test_a_first_look_that_fails_is_one_all_the_same(scene: Scene) -> None:
     assert scene.switch.reads == 1
 
 
-def test_whoever_has_to_keep_the_end_does_not_wait_for_a_look_that_hangs(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_has_to_keep_the_end_does_not_wait_for_a_look_that_hangs() -> None:
     """The window's thread, while a request's look hangs."""
-    monkeypatch.setattr(watch, "LOOK_PATIENCE", 0.05)
+    scene = Scene(Patience(look=0.05))
     window = scene.open(timedelta(seconds=10))
     scene.pass_a_look()
     with Hung(scene):

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stagedoor.access.addresses import is_loopback
@@ -63,10 +63,12 @@ class Census:
     """Says who is at the other end of connections.
 
     :param port: the port that they are to; 0 for a Unix socket.
+    :param clock: monotonic seconds.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._port = port
+        self._clock = clock
         self._owners: dict[tuple[str, int], int] = {}
         self._next_look = 0.0
 
@@ -96,7 +98,7 @@ class Census:
         """Look into the table of all sockets, unless that was done a moment ago; returns whether the answer holds."""
         if _key(address) in self._owners:
             return True
-        began = time.monotonic()
+        began = self._clock()
         if began < self._next_look:
             return False
         try:
@@ -104,7 +106,7 @@ class Census:
             self._owners = {(each.host, each.port): each.uid for each in found if each.is_held}
         except OSError:
             self._owners = {}
-        took = time.monotonic() - began
+        took = self._clock() - began
         self._next_look = began + took + max(_LOOK_PAUSE, took / _LOOK_SHARE)
         return True
 

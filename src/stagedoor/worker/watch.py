@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import NamedTuple
 
 from stagedoor import forking
 from stagedoor.audit import Audit
@@ -19,14 +20,19 @@ from .history import History
 #: comparison of the time.
 LOOK_EVERY = 0.5
 
-#: Seconds from the beginning of a process's first look for which the requests that come meanwhile wait for it. Nothing is
-#: known before it, so "closed" would be a guess. After that they go on undebugged: a disk that hangs holds up nobody for
-#: longer, and nobody twice.
-FIRST_LOOK_PATIENCE = 1.0
 
-#: Seconds that whoever has to look now waits for somebody else's look to end. After that it goes by what is known: the
-#: window's thread has an end to keep.
-LOOK_PATIENCE = 0.5
+class Patience(NamedTuple):
+    """How long whoever asks waits for somebody else's look, in seconds."""
+
+    #: From the beginning of a process's first look, for the requests that come meanwhile. Nothing is known before it, so
+    #: "closed" would be a guess. After that they go on undebugged: a disk that hangs holds up nobody for longer, and nobody
+    #: twice.
+    first_look: float = 1.0
+    #: For whoever has to look now. After that it goes by what is known: the window's thread has an end to keep.
+    look: float = 0.5
+
+
+USUAL = Patience()
 
 
 class WindowWatch:
@@ -39,10 +45,16 @@ class WindowWatch:
     :param clock: the clock seam.
     :param register: what all processes of all applications with this switch know of the window; ``None`` where this is
         the only one.
+    :param patience: how long whoever asks waits for somebody else's look.
     """
 
     def __init__(
-        self, switch: Switch, audit: Audit, clock: Clock = SYSTEM_CLOCK, register: Register | None = None
+        self,
+        switch: Switch,
+        audit: Audit,
+        clock: Clock = SYSTEM_CLOCK,
+        register: Register | None = None,
+        patience: Patience = USUAL,
     ) -> None:
         self.switch = switch
         #: Until then (monotonic seconds) the window is known to be closed; 0.0 while one is open.
@@ -54,6 +66,7 @@ class WindowWatch:
         self._audit = audit
         self._clock = clock
         self._history = History(audit, register, switch.name)
+        self._patience = patience
         self._lock = threading.Lock()
         self._next_look = 0.0
         #: Whether this process has looked at all; one that was forked has not.
@@ -96,10 +109,10 @@ class WindowWatch:
         """Look, unless somebody else does so already and it is known meanwhile what to go by, which is at most one look
         old.
         """
-        patience = LOOK_PATIENCE if look else 0.0
+        patience = self._patience.look if look else 0.0
         if not self._has_looked:
             since = self._first_look_since
-            patience = max(patience, FIRST_LOOK_PATIENCE - (now - since if since is not None else 0.0))
+            patience = max(patience, self._patience.first_look - (now - since if since is not None else 0.0))
         if self._lock.acquire(timeout=patience):
             try:
                 now = self._clock.monotonic()  # It may have waited.
