@@ -171,7 +171,7 @@ def test_threads_write_no_more_than_one_record_each_too_many() -> None:
 
 
 def recorded() -> set[str]:
-    """The events that the code records: those that it names where it does so, and those that the watch chooses from."""
+    """The events that the code records: those that it names where it does so, and those that the history of windows chooses from."""
     found = set()
     for path in (ROOT / "src" / "stagedoor").rglob("*.py"):
         tree = ast.parse(path.read_text())
@@ -180,12 +180,12 @@ def recorded() -> set[str]:
             if named and node.args and isinstance(node.args[0], ast.Constant):
                 found.add(str(node.args[0].value))
     chosen = {"opened", "extended", "closed", "expired"}
-    watch = {
+    history = {
         node.value
-        for node in ast.walk(ast.parse((ROOT / "src/stagedoor/worker/watch.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "src/stagedoor/worker/history.py").read_text()))
         if isinstance(node, ast.Constant)
     }
-    assert chosen <= watch
+    assert chosen <= history
     return found | chosen
 
 
