@@ -23,6 +23,9 @@ from .interpreter import isolated_command, kill_process, start_process
 #: Seconds that a worker tries to reach or to start the gatekeeper.
 START_PATIENCE = 5.0
 
+#: Seconds after that in which is read what a gatekeeper has said already.
+_LAST_WORDS = 0.1
+
 _SEE_LOG = "If `stagedoor gatekeeper --foreground` runs, its log says why; else close the window and open it again."
 
 
@@ -100,18 +103,37 @@ def _start(config: GatekeeperConfig, window: Window) -> None:
     burnt.check(window)
     command = isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr"))
     process = start_process(command, stdin=subprocess.PIPE, output=subprocess.PIPE)
-    try:
-        # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
-        answer, _ = process.communicate(config.dump(window).encode() + b"\n", timeout=START_PATIENCE)
-    except subprocess.TimeoutExpired:
+    answer = _answer(process, config.dump(window).encode() + b"\n")
+    if answer is None:
         kill_process(process)
-        process.communicate()
-        raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.") from None
+        process.wait()
+        raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.")
     if answer.strip() != b"ready":
         lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing."]
         if process.returncode == BURNT:
             raise TokenBurnt(lines[-1])
         raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
+
+
+def _answer(process: subprocess.Popen[bytes], line: bytes) -> bytes | None:
+    """What a gatekeeper says to its configuration; ``None`` if it says nothing in time."""
+    try:
+        # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
+        return process.communicate(line, timeout=START_PATIENCE)[0]
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        # This process itself may have been stopped, or slow, for so long: what was said meanwhile is not too late.
+        return process.communicate(timeout=_LAST_WORDS)[0]
+    except subprocess.TimeoutExpired as error:
+        # A whole line without an end: such a child has the other pipe too.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_WORDS)
+        return error.output if (error.output or b"").endswith(b"\n") else None
+    finally:
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def _is_served(path: Path) -> bool:
