@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pytest
 
 from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
-from stagedoor.control.protocol import ControlConnection
+from stagedoor.control.connection import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.worker import launcher
 from support.gatekeepers import end_gatekeeper
@@ -63,6 +65,34 @@ try:
     print("welcome")
 except StagedoorError as error:
     print(error)
+"""
+
+#: A worker whose application forks a child while the gatekeeper's pipes are open for writing in it.
+FORKING_WORKER = f"""
+import os, sys
+from stagedoor.audit import Audit
+from stagedoor.control.config import GatekeeperConfig
+from stagedoor.worker import launcher
+
+launcher.START_PATIENCE = {3 * PATIENCE}
+start_process = launcher.start_process
+
+def start_and_fork(command, *, stdin, output):
+    reading, writing = os.pipe()
+    process = start_process(command, stdin=stdin, output=writing)
+    if os.fork() == 0:
+        os.close(1)
+        os.close(2)
+        os.read(0, 1)  # Until the test is over.
+        os._exit(0)
+    os.close(writing)
+    process.stdout = os.fdopen(reading, "rb")
+    return process
+
+launcher.start_process = start_and_fork
+launcher.say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit()).close()
+print("welcome", flush=True)
+os._exit(0)
 """
 
 
@@ -115,13 +145,13 @@ def thief(config: GatekeeperConfig) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_a_gatekeeper_that_started_while_its_worker_was_stopped_is_left_alone(
+def test_a_gatekeeper_that_started_while_its_worker_was_stopped_is_used(
     config: GatekeeperConfig, stopped: subprocess.Popen[str]
 ) -> None:
     wait_for(lambda: state_of(stopped.pid) == "T", "the worker to stop")
     started = wait_for(lambda: pid_of(config), "the gatekeeper to answer")
     run_on_when_it_is_late(stopped)
-    stopped.communicate(timeout=20)
+    assert stopped.communicate(timeout=20)[0] == "welcome\n"
     assert pid_of(config) == started
 
 
@@ -137,13 +167,88 @@ def test_what_one_says_that_can_not_start_is_heard_late_too(
     assert config.bind in said
 
 
+def test_a_gatekeeper_is_used_whose_pipe_a_forked_child_keeps_open(config: GatekeeperConfig) -> None:
+    command = [sys.executable, "-c", FORKING_WORKER, config.dump(some_window())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            assert worker.stdout is not None
+            wait_for(lambda: select.select([worker.stdout], [], [], 0)[0], "the worker to say something")
+            assert worker.stdout.readline() == "welcome\n"
+            assert pid_of(config)
+        finally:
+            worker.kill()
+
+
+# What is said of one that can't be joined
+
+
+@pytest.fixture
+def started_instead(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has a worker whose patience is short start some other code instead of a gatekeeper."""
+    monkeypatch.setattr(launcher, "START_PATIENCE", PATIENCE)
+    return lambda code: monkeypatch.setattr(launcher, "isolated_command", lambda *_: [sys.executable, "-c", code])
+
+
+def why_not(config: GatekeeperConfig) -> str:
+    with pytest.raises(DebuggerError) as caught:
+        launcher.say_hello(config, some_window(), Audit())
+    return str(caught.value)
+
+
 def test_one_that_says_nothing_is_ended(
-    config: GatekeeperConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: GatekeeperConfig, tmp_path: Path, started_instead: Callable[[str], None]
 ) -> None:
     told = tmp_path / "pid"
-    silent = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    monkeypatch.setattr(launcher, "isolated_command", lambda *_: [sys.executable, "-c", silent])
-    monkeypatch.setattr(launcher, "START_PATIENCE", PATIENCE)
-    with pytest.raises(DebuggerError, match="did not start within 1 s"):
-        launcher.say_hello(config, some_window(), Audit())
+    started_instead(f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    assert "did not start within 1 s" in why_not(config)
     assert not Path("/proc", told.read_text()).exists()
+
+
+def test_of_one_that_ends_right_after_its_start_that_is_said(
+    config: GatekeeperConfig, started_instead: Callable[[str], None]
+) -> None:
+    started_instead("print('ready')")
+    assert "the one that it has started is gone again" in why_not(config)
+
+
+@pytest.fixture
+def listener(config: GatekeeperConfig) -> Iterator[socket.socket]:
+    """Something listens where the gatekeeper does, with room for one who waits."""
+    path = Path(config.control)
+    path.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+        made.listen(0)
+        yield made
+    path.unlink()
+
+
+def test_of_one_that_hangs_up_on_everybody_that_is_said(
+    config: GatekeeperConfig, listener: socket.socket, started_instead: Callable[[str], None]
+) -> None:
+    started_instead("raise SystemExit('nothing was to be started')")
+
+    def hang_up() -> None:
+        while True:
+            try:
+                listener.accept()[0].close()
+            except OSError:
+                return
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        assert "it ends each connection at once" in why_not(config)
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def test_none_is_started_where_one_has_no_time_for_another_connection(
+    config: GatekeeperConfig, listener: socket.socket, started_instead: Callable[[str], None]
+) -> None:
+    started_instead("raise SystemExit('nothing was to be started')")
+    with closing(ControlConnection(Path(config.control))):
+        said = why_not(config)
+    assert "its control socket can't be reached: Resource temporarily unavailable" in said
+    assert config.control in said

@@ -36,12 +36,12 @@ def sweep(config: GatekeeperConfig) -> None:
 
 def _removed(config: GatekeeperConfig, control: Path) -> bool:
     with start_lock(control) as is_ours:
-        if not is_ours or not _is_dead(control):
+        if not is_ours or not is_dead(control):
             return False
         control.unlink(missing_ok=True)
         if config.bind.startswith("unix:"):
             port = Path(config.bind.removeprefix("unix:"))
-            if _is_own_socket(port) and _is_dead(port):
+            if _is_own_socket(port) and is_dead(port):
                 port.unlink(missing_ok=True)
         clear_away(config)
         return True
@@ -63,7 +63,7 @@ def _answers(control: Path) -> bool:
     return True
 
 
-def _is_dead(path: Path) -> bool:
+def is_dead(path: Path) -> bool:
     """Whether no process is behind this socket any more, or nothing is there."""
     try:
         ControlConnection(path).close()

@@ -12,6 +12,7 @@ from stagedoor.audit import Audit
 from stagedoor.control.burnt import BURNT, BurntWindows, TokenBurnt
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.connection import ControlConnection, silent
+from stagedoor.control.leftovers import is_dead
 from stagedoor.control.lock import start_lock
 from stagedoor.control.place import private_directory
 from stagedoor.control.protocol import ControlMessage
@@ -26,6 +27,7 @@ START_PATIENCE = 5.0
 #: Seconds after that in which is read what a gatekeeper has said already.
 _LAST_WORDS = 0.1
 
+_OPEN_AGAIN = "Close the window and open it again."
 _SEE_LOG = "If `stagedoor gatekeeper --foreground` runs, its log says why; else close the window and open it again."
 
 
@@ -41,31 +43,43 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
     path = Path(config.control)
     private_directory(path.parent)
     deadline = time.monotonic() + START_PATIENCE
-    why, remedy = "it ends each connection at once", "Close the window and open it again."
-    while time.monotonic() < deadline:
+    is_started = False
+    while True:
         try:
             answer, connection = _ask(path, config, window)
         except _Silent as error:
             why, remedy = f"its process ({error.pid}) does not answer", f"{silent(error.pid).capitalize()}."
-            continue
-        except EOFError:
-            time.sleep(0.02)  # It is just ending.
-            continue
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
+            if is_started:
+                why, remedy = "the one that it has started is gone again", _OPEN_AGAIN
+                break
             with start_lock(path) as is_ours:
-                if is_ours and not _is_served(path):
+                if not is_ours:
+                    why, remedy = f"another process is to start it, and has not within {START_PATIENCE:g} s", _SEE_LOG
+                elif is_dead(path):
                     _start(config, window)
                     audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
-                elif not is_ours:
-                    time.sleep(0.01)  # Another worker is just starting it.
-                    why, remedy = f"another process is to start it, and has not within {START_PATIENCE:g} s", _SEE_LOG
-            continue
-        if connection is not None:
-            return connection
-        why, remedy = str(answer.get("refused")), str(answer.get("remedy", remedy))
-        if not answer.get("again"):
+                    # The start has had its own time, and this process may have been stopped in it.
+                    is_started, deadline = True, time.monotonic() + START_PATIENCE
+                    continue
+                else:
+                    why, remedy = "another process has only just started it", _OPEN_AGAIN
+        except (EOFError, ConnectionError):
+            # It is just ending, unless it goes on so.
+            why, remedy = "it ends each connection at once", _OPEN_AGAIN
+        except OSError as error:
+            # Somebody may be there, so nothing is started in his place.
+            why = f"its control socket can't be reached: {error.strerror or error}"
+            remedy = f"See to it that this process can connect to {path}."
+        else:
+            if connection is not None:
+                return connection
+            why, remedy = str(answer.get("refused")), str(answer.get("remedy", _OPEN_AGAIN))
+            if not answer.get("again"):
+                break  # Else that of the last window is just ending.
+        if time.monotonic() >= deadline:
             break
-        time.sleep(0.02)  # That of the last window is just ending.
+        time.sleep(0.01)
     raise DebuggerError(f"This worker can't join the gatekeeper: {why}.", remedy)
 
 
@@ -134,10 +148,3 @@ def _answer(process: subprocess.Popen[bytes], line: bytes) -> bytes | None:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-
-
-def _is_served(path: Path) -> bool:
-    with suppress(OSError):
-        ControlConnection(path).close()
-        return True
-    return False
