@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from stagedoor.errors import DebuggerError
+
 from .burnt import BurntWindows
 from .config import GatekeeperConfig
 from .connection import ControlConnection
@@ -26,7 +28,7 @@ def sweep(config: GatekeeperConfig) -> None:
     BurntWindows(config).forget()
     control = Path(config.control)
     deadline = time.monotonic() + PATIENCE
-    with suppress(OSError):
+    with suppress(OSError, DebuggerError):
         while control.parent.is_dir() and not _answers(control):
             # Killed, and not yet gone: then it can still be connected to.
             if _removed(config, control) or not os.path.lexists(control) or time.monotonic() > deadline:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .config import GatekeeperConfig
+from .file_lock import FileLock
 
 
 @contextmanager
 def start_lock(path: Path) -> Iterator[bool]:
-    """Whether this process may start the gatekeeper of the control socket at ``path`` now; released when it has."""
-    descriptor = _locked(lock_path(path))
-    if descriptor is None:
+    """Whether this process may start the gatekeeper of the control socket at ``path`` now; released when it has.
+
+    :raises DebuggerError: if there can be no lock there.
+    """
+    lock = FileLock.take(lock_path(path))
+    if lock is None:
         yield False
         return
     try:
         yield True
     finally:
-        # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        lock.release()
 
 
 def lock_path(path: Path) -> Path:
@@ -41,18 +41,3 @@ def clear_away(config: GatekeeperConfig) -> None:
         lock_path(control).unlink(missing_ok=True)
         if config.switch_path is not None:
             control.parent.rmdir()  # Not while something else of the window's is in it.
-
-
-def _locked(path: Path) -> int | None:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(descriptor)
-            return None
-        os.close(descriptor)  # It was removed meanwhile, and locks nothing any more.

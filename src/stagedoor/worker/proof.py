@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor import forking
+from stagedoor.control.file_lock import FileLock
 from stagedoor.errors import DebuggerError, SwitchError
 from stagedoor.switches import default_path
 from stagedoor.switches.private_file import PrivateFile
@@ -49,7 +50,7 @@ class Proof:
         self.passed = ""
         self._folder = Path(release.file).parent
         self._test: SelfTest | None = None
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
         self._until = time.monotonic() + PATIENCE
         self._key = self._make_key()
         digest = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()[:16]
@@ -87,12 +88,8 @@ class Proof:
         if self._test is not None:
             self._test.close()
         if self._lock is not None:
-            import fcntl
-
-            # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
             with suppress(OSError):
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-            os.close(self._lock)
+                self._lock.release()
             self._lock = None
 
     def forget_in_child(self) -> None:
@@ -100,7 +97,7 @@ class Proof:
         if self._test is not None:
             self._test.forget_in_child()
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.forget_in_child()
             self._lock = None
 
     def _judge(self, result: dict[str, Any], passed: str) -> bool:
@@ -149,25 +146,16 @@ class Proof:
 
     def _take_lock(self) -> bool:
         """Whether it is for this process to test; also where there can be no lock."""
-        try:
-            import fcntl
-        except ImportError:
-            return True
         if self._lock is not None:
             return True
         path = self._file.path.with_suffix(".lock")
-        descriptor = None
         try:
             with suppress(FileExistsError):
                 os.mkdir(path.parent, 0o700)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if descriptor is not None:
-                os.close(descriptor)
-            return not isinstance(error, BlockingIOError)
-        self._lock = descriptor
-        return True
+            self._lock = FileLock.take(path)
+        except (ImportError, OSError, DebuggerError):
+            return True
+        return self._lock is not None
 
 
 def _fingerprint(folder: Path) -> str:
