@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stagedoor.application.identity import Application
 from stagedoor.audit import Audit
+from stagedoor.control.register import Register
 from stagedoor.errors import SwitchError
-from stagedoor.switches import MemorySwitch
+from stagedoor.switches import FileSwitch, MemorySwitch
 from stagedoor.window.lifetime import CLOCK_TOLERANCE
 from stagedoor.window.window import Window, new_window
 from stagedoor.worker import watch
@@ -46,10 +52,10 @@ class CountingSwitch(MemorySwitch):
 
 
 class Scene:
-    def __init__(self, patience: Patience = USUAL) -> None:
+    def __init__(self, patience: Patience = USUAL, register: Register | None = None) -> None:
         self.clock = SettableClock()
         self.switch = CountingSwitch(self.clock)
-        self.watch = WindowWatch(self.switch, Audit(self.clock.monotonic), self.clock, patience=patience)
+        self.watch = WindowWatch(self.switch, Audit(self.clock.monotonic), self.clock, register, patience)
 
     def is_open(self) -> bool:
         """As a request finds it: by what is known, as long as it is known, and else by asking."""
@@ -415,6 +421,71 @@ def test_trouble_closes_the_window_and_is_recorded_once(
     scene.pass_a_look()
     assert not scene.is_open()
     assert caplog.text.count(words) == 2
+
+
+def test_a_look_that_can_not_tell_is_no_end(scene: Scene, events: Callable[[], list[str]]) -> None:
+    scene.open()
+    scene.switch.trouble = OSError("disk on fire")
+    scene.pass_a_look()
+    assert not scene.is_open()
+    scene.switch.trouble = None
+    scene.pass_a_look()
+    assert scene.is_open()
+    assert events() == ["opened", "untrusted"]
+
+
+@pytest.mark.parametrize(
+    ("happens", "recorded"),
+    [
+        pytest.param(lambda scene: scene.switch.close(), "closed", id="it is closed"),
+        pytest.param(lambda scene: scene.clock.pass_time(HALF_AN_HOUR), "expired", id="its end comes"),
+        pytest.param(lambda scene: scene.clock.set_wall(timedelta(hours=-1)), "untrusted", id="the clock is set"),
+    ],
+)
+def test_what_happens_while_nobody_can_tell_is_noticed_afterwards(
+    scene: Scene, events: Callable[[], list[str]], happens: Callable[[Scene], None], recorded: str
+) -> None:
+    scene.open()
+    scene.switch.trouble = OSError("disk on fire")
+    scene.pass_a_look()
+    assert not scene.is_open()
+    scene.switch.trouble = None
+    happens(scene)
+    scene.pass_a_look()
+    assert not scene.is_open()
+    assert events()[:3] == ["opened", "untrusted", recorded]
+    assert events().count(recorded) == (2 if recorded == "untrusted" else 1)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_worker_without_a_free_descriptor_does_not_give_the_window_away(
+    tmp_path: Path, events: Callable[[], list[str]]
+) -> None:
+    switch = FileSwitch(tmp_path / "window.json", max_window=timedelta(hours=8))
+    window = switch.open(HALF_AN_HOUR, opened_by="alice@staging")
+
+    def application(name: str) -> WindowWatch:
+        register = Register(tmp_path / "marks", Application(name, name), switch.name, lambda _: "window")
+        return WindowWatch(switch, Audit(), register=register)
+
+    shop, blog = application("the shop"), application("the blog")
+    assert shop.current(look=True) == window
+    with no_descriptor_left():
+        assert shop.current(look=True) is None
+    assert blog.current(look=True) is None
+    assert shop.current(look=True) == window
+    assert events() == ["opened", "untrusted", "refused"]
 
 
 # -- Records -----------------------------------------------------------------------------------------------------------

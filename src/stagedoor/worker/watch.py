@@ -72,7 +72,10 @@ class WindowWatch:
         #: Whether this process has looked at all; one that was forked has not.
         self._has_looked = False
         self._first_look_since: float | None = None
+        #: The end of the window that is open, as far as the last look could tell.
         self._deadline: Deadline | None = None
+        #: The end of the window whose own end was not seen yet. A look that could not tell leaves it as it was.
+        self._known: Deadline | None = None
         self._trouble: str | None = None
         self._distrusted: str | None = None
         self._distrust_reason: str | None = None
@@ -126,8 +129,11 @@ class WindowWatch:
 
     def _look(self, now: float) -> None:
         self._next_look = now + LOOK_EVERY
-        before = self._deadline
-        window = self._read()
+        before = self._known
+        window, could_tell = self._read()
+        if not could_tell:
+            # Closed while nobody can tell, and yet no end: another application would take it for a window that is free.
+            window = before.window if before is not None else None
         if window is None:
             deadline = None
         elif before is not None and before.window == window:
@@ -142,27 +148,28 @@ class WindowWatch:
             self._untrusted(reason)
         if reason is not None or ending is not None:
             deadline = None
-        deadline = self._history.record(before, deadline, is_believed=reason is None)
-        self._deadline = deadline
+        self._known = self._history.record(before, deadline, is_believed=reason is None)
+        self._deadline = deadline = self._known if could_tell else None
         if deadline is None:
             self.open_until, self.window, self.closed_until = 0.0, None, self._next_look
         else:
             self.closed_until, self.window = 0.0, deadline.window
             self.open_until = min(self._next_look, now + deadline.remaining())
 
-    def _read(self) -> Window | None:
+    def _read(self) -> tuple[Window | None, bool]:
+        """The window that the switch holds, and whether it could tell."""
         try:
             window = self.switch.read()
         except SwitchError as error:
             self._untrusted(str(error))
-            return None
+            return None, False
         except Exception as error:  # A switch of somebody else's making: closed all the same.
             self._untrusted(f"{self.switch.name} failed with {type(error).__name__}: {error}")
-            return None
+            return None, False
         is_distrusted = self._trouble is not None and self._trouble == self._distrust_reason
         if not is_distrusted or (window is not None and window.token != self._distrusted):
             self._trouble = None
-        return window
+        return window, True
 
     def _distrust(self, window: Window, ending: Ending | None) -> str | None:
         """Why this window is not believed: once the clock was set, its end is anybody's guess for this process."""
