@@ -17,7 +17,7 @@ import pytest
 
 from stagedoor.application.identity import Application
 from stagedoor.audit import Audit
-from stagedoor.control.register import Register
+from stagedoor.control.register import Register, seen_by, tidy
 from stagedoor.errors import SwitchError
 from stagedoor.switches import FileSwitch, MemorySwitch
 from stagedoor.window.lifetime import CLOCK_TOLERANCE
@@ -284,6 +284,59 @@ def test_a_forked_worker_does_not_record_again_what_its_master_has_recorded(
 ) -> None:
     scene.open()
     assert in_child(lambda: [scene.is_open(), events()]) == [True, ["opened"]]
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Scene:
+    """One that writes into a register."""
+    return Scene(
+        register=Register(tmp_path / "marks", Application("1" * 16, "the shop"), "the switch", lambda _: "window")
+    )
+
+
+@forks
+def test_a_forked_worker_says_itself_that_it_has_seen_the_window(
+    registered: Scene, tmp_path: Path, events: Callable[[], list[str]]
+) -> None:
+    registered.open()
+
+    def look() -> list[object]:
+        found = [registered.is_open(), seen_by(tmp_path / "marks", "window"), events()]
+        (tmp_path / "marks" / f"window.seen.{os.getpid()}").unlink()
+        registered.pass_a_look()
+        return [*found, registered.is_open(), seen_by(tmp_path / "marks", "window")]
+
+    # Once, and not with every look.
+    assert in_child(look) == [True, 2, ["opened"], True, 1]
+
+
+@forks
+def test_what_is_left_of_a_window_stays_while_a_forked_worker_is_in_it(registered: Scene, tmp_path: Path) -> None:
+    """Its master may have ended."""
+    registered.open()
+    marks = tmp_path / "marks"
+
+    def look() -> list[object]:
+        is_open = registered.is_open()
+        (marks / f"window.seen.{os.getppid()}").unlink()
+        tidy(marks)
+        return [is_open, marks.exists(), registered.watch.current(look=True) is not None]
+
+    assert in_child(look) == [True, True, True]
+
+
+@forks
+def test_a_forked_worker_whose_first_look_can_not_tell_says_it_with_the_next(registered: Scene, tmp_path: Path) -> None:
+    registered.open()
+
+    def look() -> list[object]:
+        registered.switch.trouble = OSError("disk on fire")
+        found = [registered.is_open()]
+        registered.switch.trouble = None
+        registered.pass_a_look()
+        return [*found, registered.is_open(), seen_by(tmp_path / "marks", "window")]
+
+    assert in_child(look) == [False, True, 2]
 
 
 @forks

@@ -27,6 +27,12 @@ class History:
         self._switch = switch
         #: Why the open window is not this application's, a sentence, if it is not.
         self._refused: str | None = None
+        #: The token of the window that this process itself has entered into the register.
+        self._entered: str | None = None
+
+    def forget_in_child(self) -> None:
+        """In a forked child, which has entered nothing itself."""
+        self._entered = None
 
     def record(self, before: Deadline | None, after: Deadline | None, *, is_believed: bool) -> Deadline | None:
         """Record what happened to the window, unless another process has. Returns ``after``, or ``None`` if that is
@@ -38,7 +44,7 @@ class History:
             self._record_end(before, is_believed=is_believed)
         if new is None:
             self._refused = None
-        elif old is None or new.token != old.token:
+        elif old is None or new.token != old.token or self._is_to_enter(new):
             event = self._enter(new)
             if self._refused is not None:
                 return None
@@ -47,11 +53,17 @@ class History:
             self._record_begin("extended" if self._register is None or self._register.moved(new) else None, new)
         return after
 
+    def _is_to_enter(self, window: Window) -> bool:
+        """Whether this process, which was forked while the window was open, has still to say that it has seen it."""
+        return self._register is not None and self._entered != window.token
+
     def _enter(self, window: Window) -> str | None:
         """What is to be recorded of a window that this process has not known."""
         before, self._refused = self._refused, None
         try:
-            return self._register.enter(window) if self._register is not None else "opened"
+            event = self._register.enter(window) if self._register is not None else "opened"
+            self._entered = window.token
+            return event
         except Exception as error:  # Fail closed, whatever it is.
             self._refused = str(error) if isinstance(error, SwitchError) else f"{type(error).__name__}: {error}."
         if self._refused != before:

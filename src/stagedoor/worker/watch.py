@@ -106,6 +106,7 @@ class WindowWatch:
         """
         self._lock = threading.Lock()
         self._has_looked, self._first_look_since = False, None
+        self._history.forget_in_child()
         self._next_look = self.closed_until = self.open_until = 0.0
 
     def _look_or_wait(self, now: float, *, look: bool) -> None:
