@@ -30,6 +30,7 @@ from stagedoor.control.place import (
 from stagedoor.control.protocol import LINE_CAP, decode, encode
 from stagedoor.errors import ConfigurationError
 from stagedoor.settings.settings import Settings
+from support.forks import forks
 from support.waiting import wait_for
 
 JSON = st.recursive(
@@ -171,8 +172,9 @@ class Gatekeeper:
         assert self._connection is not None
         self._connection.sendall(data)
 
-    def hear(self) -> bytes:
+    def hear(self, within: float | None = None) -> bytes:
         assert self._connection is not None
+        self._connection.settimeout(within)
         return self._connection.recv(65536)
 
     def hang_up(self) -> None:
@@ -232,6 +234,37 @@ def test_a_gatekeeper_that_is_gone_is_told_from_one_that_is_slow(gatekeeper: Gat
         gatekeeper.hang_up()
         with pytest.raises(EOFError):
             list(connection.receive(1))
+
+
+@forks
+@pytest.mark.parametrize("asks", [False, True], ids=["nothing said yet", "within a hello"])
+def test_a_forked_child_does_not_keep_it(gatekeeper: Gatekeeper, asks: bool) -> None:
+    """The gatekeeper notices the end of this process, though its child lives."""
+    connection = gatekeeper.connected()
+
+    def ask() -> None:
+        with suppress(TimeoutError):
+            connection.ask({"hello": {}}, 0.5)
+
+    asking = threading.Thread(target=ask)
+    if asks:
+        asking.start()
+        assert gatekeeper.hear() == b'{"hello":{}}\n'
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)  # Until the test is over.
+        os._exit(0)
+    try:
+        if asks:
+            asking.join(5)
+        connection.close()
+        assert gatekeeper.hear(within=5) == b""
+    finally:
+        os.close(writing)
+        os.close(reading)
+        os.waitpid(child, 0)
 
 
 def read_on(connection: ControlConnection) -> None:

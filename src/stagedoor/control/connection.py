@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stagedoor import forking
+
 from .place import ControlError, is_foreign, peer_credentials, within_reach
 from .protocol import LINE_CAP, ControlMessage, decode, encode
 
@@ -33,6 +35,7 @@ class ControlConnection:
 
     def __init__(self, path: Path, timeout: float = 1.0) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
+        forking.register(self)
         self._buffer = b""
         #: The gatekeeper's process id, from the kernel; 0 where it does not tell.
         self.peer = 0
@@ -101,6 +104,10 @@ class ControlConnection:
 
     def close(self) -> None:
         self._socket.close()
+
+    #: Also before anybody speaks over it: else the gatekeeper would not notice the end of this process before that of a
+    #: child, which may live on for hours.
+    forget_in_child = close
 
     def _is_readable(self, timeout: float) -> bool:
         # Not select(), which fails for descriptors from 1024 on: a busy server has more.

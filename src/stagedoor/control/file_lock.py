@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
 
 class FileLock:
     """A lock that this process has.
 
-    Its descriptor is not given to processes that this one starts. A child that the application forks has it too, so it is
-    unlocked and not only closed: see :meth:`release` and :meth:`forget_in_child`.
+    Its descriptor is not given to processes that this one starts. A child that the application forks closes its own, and
+    as that is not at once, it is unlocked and not only closed.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        forking.register(self)
 
     @classmethod
     def take(cls, path: Path) -> FileLock | None:
@@ -54,11 +56,14 @@ class FileLock:
         import fcntl
 
         # Not only closed: a child that was forked meanwhile has the descriptor too, and would keep the lock.
+        descriptor, self._descriptor = self._descriptor, -1
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
-            os.close(self._descriptor)
+            os.close(descriptor)
 
     def forget_in_child(self) -> None:
-        """In a forked child: the lock is the parent's."""
-        os.close(self._descriptor)
+        """In a forked child: the lock is the parent's, and is not held when that has been killed."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

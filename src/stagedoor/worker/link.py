@@ -93,9 +93,7 @@ class Link:
             self._waker.close()
 
     def forget_in_child(self) -> None:
-        """In a forked child: else the gatekeeper would not notice the end of this worker before that of the child."""
+        """In a forked child, where the connection closes itself."""
         self._outbox = queue.SimpleQueue()
-        if self._connection is not None:
-            self._connection.close()
         if self._waker is not None:
             self._waker.forget_in_child()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from stagedoor.errors import DebuggerError
 from support.forks import forks, in_child
 from support.locks import NO_LOCKS, filters_calls
 from support.scripted import some_config, some_window
+from support.waiting import wait_for
 
 
 def test_one_has_it_at_a_time(tmp_path: Path) -> None:
@@ -38,11 +40,32 @@ def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
     assert lock is not None
 
     def is_held_there() -> bool:
-        lock.forget_in_child()
         return FileLock.take(path) is None
 
     assert in_child(is_held_there) is True
     assert FileLock.take(path) is None, "the child has let go of the parent's"
+    lock.release()
+
+
+@forks
+def test_it_is_free_when_its_process_was_killed_though_a_forked_child_lives(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    child = os.fork()
+    if child == 0:
+        held = FileLock.take(path)
+        if held is not None and os.fork() == 0:
+            (tmp_path / "alive").touch()
+            wait_for(lambda: not path.exists(), "the test to be over", timeout=60)
+            os._exit(0)
+        signal.pause()
+    try:
+        wait_for((tmp_path / "alive").exists, "the child's child")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    lock = FileLock.take(path)
+    path.unlink()
+    assert lock is not None
     lock.release()
 
 
