@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .access.carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
 from .access.client_address import client_address
+from .access.copies import take_from_copies
 from .access.decision import Refusal, best_of, refusal
 from .access.trackers import hide_token_from_trackers
 from .application.identity import identify
@@ -161,6 +162,7 @@ class StageDoor:
             # No call: every request in an open window comes here.
             if TOKEN_HEADER in environ or ("HTTP_COOKIE" in environ and TOKEN_COOKIE in environ["HTTP_COOKIE"]):
                 carried = take_token(environ)
+                take_from_copies(environ)
                 hide_token_from_trackers()
             remote = environ.get("REMOTE_ADDR")
             # Nor here. Whoever is in that dictionary was not on the allowlist, which stays as it is.

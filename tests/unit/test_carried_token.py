@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.http import parse_cookie
+from werkzeug.wrappers import Request
 
 from stagedoor import StageDoor
 from stagedoor.access.carried_token import take_token
@@ -151,6 +154,105 @@ def test_require_token_takes_the_token_as_it_was_copied(header: str, template: s
     environ = make_environ("/", ALLOWED, {"X-Stagedoor": "ignore"})
     environ[header] = token if header == "HTTP_X_STAGEDOOR_TOKEN" else f"{NAME}={TWO}; {NAME}={token}; a=b"
     assert serve(door, environ).header is not None
+    door.close()
+
+
+# What holds the headers a second time
+
+
+class Inner(Recording):
+    """An application that notes all that it is given, and what is in it."""
+
+    def __call__(self, environ: Environ, start_response: Any) -> list[bytes]:
+        request = environ.get("werkzeug.request")
+        self.held = repr([environ, dict(request.cookies) if request is not None else None])
+        return super().__call__(environ, start_response)
+
+
+def through_a2wsgi(door: StageDoor, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    a2wsgi = pytest.importorskip("a2wsgi", reason="a2wsgi is not installed")
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": list(raw),
+        "client": (ALLOWED, 1),
+    }
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(a2wsgi.WSGIMiddleware(door)(scope, receive, send))
+    assert sent[0]["status"] == 200
+    assert scope["headers"] == raw, "the server's own is left as it was"
+    return raw
+
+
+@pytest.mark.parametrize("headers", CARRIED.values(), ids=CARRIED)
+def test_what_a2wsgi_keeps_of_the_asgi_request_holds_no_token(headers: dict[str, str]) -> None:
+    app = Inner()
+    door = opened(app)
+    through_a2wsgi(door, {"X-Stagedoor": "ignore", "X-Other": "one"} | headers)
+    [seen] = app.seen
+    assert ONE not in app.held
+    assert TWO not in app.held
+    left = [(name, value) for name, value in seen["asgi.scope"]["headers"] if name != b"cookie"]
+    assert left == [(b"x-stagedoor", b"ignore"), (b"x-other", b"one")]
+    cookies = [value.decode() for name, value in seen["asgi.scope"]["headers"] if name == b"cookie"]
+    assert cookies == ([seen["HTTP_COOKIE"]] if "HTTP_COOKIE" in seen else [])
+    door.close()
+
+
+def webob_outside(environ: Environ) -> object:
+    webob = pytest.importorskip("webob", reason="WebOb is not installed")
+    return dict(webob.Request(environ).cookies)
+
+
+def bottle_outside(environ: Environ) -> object:
+    bottle = pytest.importorskip("bottle", reason="Bottle is not installed")
+    return dict(bottle.BaseRequest(environ).cookies)
+
+
+def werkzeug_outside(environ: Environ) -> object:
+    return dict(Request(environ).cookies)
+
+
+def eventlet_outside(environ: Environ) -> object:
+    """As its server does it."""
+    names = {"HTTP_COOKIE": "Cookie", "HTTP_X_STAGEDOOR_TOKEN": "X-Stagedoor-Token", "HTTP_A": "A"}
+    environ["headers_raw"] = tuple((name, environ[key]) for key, name in names.items() if key in environ)
+    return environ["headers_raw"]
+
+
+def broken_scope(environ: Environ) -> object:
+    environ["asgi.scope"] = {"headers": [environ.get("HTTP_COOKIE"), environ.get("HTTP_X_STAGEDOOR_TOKEN")]}
+    return environ["asgi.scope"]
+
+
+@pytest.mark.parametrize("headers", CARRIED.values(), ids=CARRIED)
+@pytest.mark.parametrize(
+    "outside",
+    [webob_outside, bottle_outside, werkzeug_outside, eventlet_outside, broken_scope],
+    ids=lambda f: f.__name__,
+)
+def test_what_a_layer_outside_has_read_before_holds_no_token(
+    outside: Callable[[Environ], object], headers: dict[str, str]
+) -> None:
+    app = Inner()
+    door = opened(app)
+    environ = make_environ("/", ALLOWED, {"X-Stagedoor": "ignore", "A": "b"} | headers)
+    outside(environ)
+    serve(door, environ)
+    assert ONE not in app.held
+    assert TWO not in app.held
     door.close()
 
 
