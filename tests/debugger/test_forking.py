@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from stagedoor import forking
 from stagedoor.dap.ide import Ide
 from stagedoor.forking import Turn
 from stagedoor.switches import MemorySwitch
+from stagedoor.tracing import Pause, Tracing
 from stagedoor.worker.waker import Waker
 from support import application
 from support.forks import forks, in_child
@@ -200,6 +202,56 @@ def test_a_window_of_the_memory_switch_is_not_the_childs_where_the_parent_could_
     assert paused.door.settings.switch.read() is not None
     assert in_child(what_a_matching_request_gets) is None
     assert paused.door.settings.switch.read() is not None
+
+
+class SlowSocket(socket.socket):
+    """One end of a connection, over which pydevd can't begin to speak before it is told to."""
+
+    def __init__(self) -> None:
+        self.other, mine = socket.socketpair()
+        super().__init__(fileno=mine.detach())
+        self.is_begun, self.go_on = threading.Event(), threading.Event()
+
+    def settimeout(self, value: float | None) -> None:
+        self.is_begun.set()
+        self.go_on.wait(30)
+        super().settimeout(value)
+
+
+class Listener:
+    def attached(self) -> None: ...
+    def detached(self) -> None: ...
+    def paused(self, pause: Pause) -> None: ...
+    def resumed(self, pause: Pause, seconds: float) -> None: ...
+
+
+@pytest.fixture
+def startable() -> Iterator[Tracing]:
+    made = Tracing(Listener())
+    yield made
+    made.stop()
+
+
+def parts_of_pydevd() -> dict[str, Any]:
+    """What a start or a stop puts something else in the place of."""
+    pydevd = sys.modules["pydevd"]
+    return {name: vars(pydevd)[name] for name in ("PyDB", "settrace", "start_client", "time")} | {"sys": sys.settrace}
+
+
+def test_a_child_that_was_forked_while_a_debugger_was_started_finds_pydevd_as_it_is(startable: Tracing) -> None:
+    Tracing.load()
+    own = parts_of_pydevd()
+    connection = SlowSocket()
+    starting = threading.Thread(target=startable.start_over, args=(connection,))
+    starting.start()
+    try:
+        assert connection.is_begun.wait(30)
+        assert parts_of_pydevd() != own, "some are another's for a moment"
+        assert in_child(lambda: [name for name, part in parts_of_pydevd().items() if part is not own[name]]) == []
+    finally:
+        connection.go_on.set()
+        starting.join(30)
+        connection.other.close()
 
 
 def test_a_bell_that_was_ringing_is_silent_in_a_child_and_still_rings_in_the_parent() -> None:

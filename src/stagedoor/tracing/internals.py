@@ -68,6 +68,8 @@ class Internals:
             # On its first use debugpy describes the whole environment to its log: 0.1 s and 2.5 MiB, for nobody.
             self.api.ensure_logging.ensured = True
         self.debugger_class = guarded_debugger_class(self.pydevd.PyDB)
+        #: What is in another's place for a moment, while a debugger is started or stopped.
+        self._own = {name: getattr(self.pydevd, name) for name in ("PyDB", "settrace", "start_client", "time")}
 
     def report_thread_exited(self, debugger: Any, thread: threading.Thread) -> None:
         """Tell the client that a thread is gone, which pydevd does only when it is."""
@@ -130,9 +132,13 @@ class Internals:
 
     def forget_in_child(self) -> None:
         """After a fork: the sockets are the parent's, so they are closed here and not shut down. pydevd's locks may be
-        held by a thread that the child does not have; it resets them itself only where it has patched ``os.fork``.
+        held by a thread that the child does not have; it resets them itself only where it has patched ``os.fork``. Nor is
+        there a thread that puts pydevd's own parts back, where they were another's when it forked.
         """
         self._forget_locks_in_child()
+        for name, own in self._own.items():
+            setattr(self.pydevd, name, own)
+        self.restore_settrace()
         debugger = self.pydevd.get_global_debugger()
         if debugger is not None:
             debugger.pydb_disposed = True
