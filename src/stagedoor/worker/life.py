@@ -206,7 +206,7 @@ class Life(Recording, ABC):
     def _continue_long_pauses(self, tracing: Tracing) -> None:
         for pause in tracing.pauses:
             if time.monotonic() > self.limits.end_of(pause):
-                if time.monotonic() - pause.since <= self.limits.max_pause:
+                if self.limits.is_servers(pause):
                     tracing.resume(pause, for_good=True)
                     self.say(f"{pause.request} was continued before {self.server.name} kills its worker.")
                 else:

@@ -44,14 +44,18 @@ class Limits:
         came = self._came.get(pause.thread)
         return until if limit is None or came is None else min(until, came + limit)
 
+    def is_servers(self, pause: Pause) -> bool:
+        """Whether the server ends a pause, which kills its worker then, and ``max_pause`` would come later."""
+        return self.end_of(pause) < pause.since + self.max_pause
+
     def warnings(self, pauses: Iterable[Pause]) -> Iterator[str]:
         """What the developer is to be told now, once a pause: that it ends soon, and why. Only of pauses that last longer."""
         for pause in pauses:
             until = self.end_of(pause)
-            left, is_killed = until - time.monotonic(), until < pause.since + self.max_pause
+            left = until - time.monotonic()
             if until - pause.since > _PAUSE_WARNING >= left and pause.since not in self._warned:
                 self._warned.add(pause.since)
-                why = f"{self.server.name} would kill its worker" if is_killed else "max_pause"
+                why = f"{self.server.name} would kill its worker" if self.is_servers(pause) else "max_pause"
                 yield f"{pause.request} is continued in {max(0, round(left))} s ({why})."
 
     @property

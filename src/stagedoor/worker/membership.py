@@ -59,7 +59,6 @@ class Membership(Run):
     def __init__(self, config: GatekeeperConfig, terms: Terms, window: Window, server: Server) -> None:
         super().__init__(terms, window, server)
         self._config = config
-        self._max_pause = terms.max_pause
         #: The gatekeeper can't read the window's switch, and hears of changes from its workers.
         self._tells_of_window = config.switch_path is None
         #: What the gatekeeper was told. An earlier process of the server may have started it with an earlier end.
@@ -246,5 +245,6 @@ class Membership(Run):
     def resumed(self, pause: Pause, seconds: float) -> None:
         super().resumed(pause, seconds)
         self._link.post({"resumed": {"thread": pause.thread}})
-        if seconds > self.limits.max_pause:
-            self.say(f"{pause.request} was continued after {format_duration(self._max_pause)} (max_pause).")
+        if seconds > self.limits.max_pause and not self.limits.is_servers(pause):
+            said = format_duration(timedelta(seconds=self.limits.max_pause))
+            self.say(f"{pause.request} was continued after {said} (max_pause).")
