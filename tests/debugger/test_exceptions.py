@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -132,7 +131,7 @@ def test_a_step_from_an_error_lets_the_request_run_on(site: Site, ide: Ide, step
     found = ide.stopped()
     found.session.request(step, {"threadId": found.thread_id})
     assert answer.result(20) == site.plain.raw("/view")
-    assert site.get("/view", OTHER).seconds < 5
+    assert site.get("/view", OTHER, timeout=5).status == 500
 
 
 @served(FLASK, DJANGO_UNDER_GUNICORN)
@@ -162,9 +161,9 @@ def test_the_pause_is_recorded_with_the_line_that_failed_not_that_of_the_clean_u
 def test_others_that_fail_at_the_same_moment_are_neither_stopped_nor_slowed(site: Site, ide: Ide) -> None:
     answer = site.start_raw("/view")
     found = ide.stopped()
-    others = [site.get("/view", OTHER) for _ in range(20)]
+    others = [site.get("/view", OTHER, timeout=5) for _ in range(20)]
     assert {other.status for other in others} == {500}
-    assert sorted(other.seconds for other in others)[10] < 0.2
+    assert not answer.done()
     assert site.status()["workers"][0]["paused"][0]["request"] == "GET /view"
     assert len(site.status()["workers"][0]["paused"]) == 1
     found.resume()
@@ -250,14 +249,12 @@ def test_a_transaction_whose_error_is_paused_rolls_back_and_locks_nobody_out(sit
     before = int(site.get("/notes").body)
     answer = site.start_raw("/write?fail")
     found = ide.stopped()
-    until, written = time.monotonic() + 2, 0
-    while time.monotonic() < until:
-        assert site.get("/write", OTHER).body == "written"
-        written += 1
+    for _ in range(100):
+        assert site.get("/write", OTHER, timeout=5).body == "written"  # A lock would be waited for for 20 s.
     assert not answer.done()
     found.resume()
     assert answer.result(20) == site.plain.raw("/write?fail")
-    assert int(site.get("/notes").body) == before + written
+    assert int(site.get("/notes").body) == before + 100
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), None, "no exception"])

@@ -13,6 +13,7 @@ from stagedoor.dap.client import DapClient
 from support import deep
 from support.servers import ALLOWED, OTHER
 from support.stage import Stage
+from support.waiting import wait_for
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def stage() -> Iterator[Stage]:
 
 def attached(stage: Stage, **keywords: object) -> DapClient:
     stage.open()
-    while "client=waiting" not in str(stage.workers[0].get("/caught?by%20itself").header):
-        pass  # The debugger is just starting.
+    ask = "/caught?by%20itself"
+    wait_for(lambda: "client=waiting" in str(stage.workers[0].get(ask).header), "the debugger to start")
     client = DapClient((stage.host, stage.port))
     stage.clients.append(client)
     client.attach(breakpoints={deep.__file__: [deep.line_of("after")]}, **keywords)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from stagedoor.dap.client import DapClient
 from support import whose_site
 from support.servers import ALLOWED, OTHER
 from support.stage import Response, Stage, make_environ, unfinished
+from support.waiting import wait_for
 from support.whose_site import line
 
 JOBS = os.path.join(os.path.dirname(whose_site.__file__), "lazy_jobs.py")
@@ -117,8 +118,6 @@ def test_a_job_that_still_runs_when_its_request_ends_is_not_debugged_any_more(si
             "setBreakpoints",
             {"source": {"path": JOBS}, "breakpoints": [{"line": line("trim", JOBS), "condition": SEEN}]},
         )
-        from support.waiting import wait_for
-
         seen = len(turns)
         wait_for(lambda: len(turns) > seen + 20, "the consumer to run on over the breakpoint")
         assert (stops(client), whose_site.lazy().evaluated) == (0, [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -237,6 +236,4 @@ def test_the_end_of_a_window_in_memory_can_be_moved(staged: Staged) -> None:
     staged.open(timedelta(minutes=20))
     wait_for(lambda: 1190 < (staged.status() or status)["seconds_left"] <= 1200, "the end to be moved", timeout=2)
     staged.open(timedelta(seconds=1))
-    started = time.monotonic()
-    wait_for(lambda: not is_listening(staged.port), "the debug port to be closed", timeout=3)
-    assert time.monotonic() - started < 2
+    wait_for(lambda: not is_listening(staged.port), "the debug port to be closed", timeout=2)

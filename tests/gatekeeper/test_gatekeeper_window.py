@@ -330,7 +330,7 @@ def test_it_ends_when_the_window_ends(start: Start) -> None:
     session = gatekeeper.attach()
     worker = gatekeeper.worker()
     worker.wait_told(lambda message: "closed" in message, "the end")
-    assert abs(gatekeeper.window.expires_at.timestamp() - time.time()) < 0.3
+    assert abs(gatekeeper.window.expires_at.timestamp() - time.time()) < 1  # As promised.
     assert "The window has reached its end." in wait_console(session, "end.")
     session.disconnect()
     assert gatekeeper.ended() == "The window has reached its end."

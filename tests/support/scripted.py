@@ -12,7 +12,6 @@ import sys
 import tempfile
 import termios
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -183,7 +182,6 @@ class ScriptedWorker:
         config = gatekeeper.config
         self.pid = os.getpid()
         self.told: list[ControlMessage] = []
-        self.told_at: list[float] = []
         self._control = Path(config.control)
         self._changed = threading.Condition()
         self._over = False
@@ -229,7 +227,6 @@ class ScriptedWorker:
                 for message in self._connection.receive(60):
                     with self._changed:
                         self.told.append(message)
-                        self.told_at.append(time.monotonic())
                         self._changed.notify_all()
                     if "client" in message and not self._deaf:
                         with suppress(OSError):  # It has hung up since.
