@@ -149,11 +149,13 @@ def test_a_test_of_another_debugpy_is_none(runtime: Path, release: Release) -> N
         prove(Release(NEWER, str(moved / "__init__.py"), True))
 
 
-def test_a_test_that_hangs_is_ended(runtime: Path, release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_that_hangs_is_ended(runtime: Path, release: Release) -> None:
     api = Path(release.file).parent / "server" / "api.py"
     api.write_text("import time\ntime.sleep(600)\n")
-    monkeypatch.setattr(proof, "PATIENCE", 2.0)
-    with closing(Proof(release)) as running, pytest.raises(DebuggerError, match="the test did not end within 2 s"):
+    with (
+        closing(Proof(release, patience=2.0)) as running,
+        pytest.raises(DebuggerError, match="the test did not end within 2 s"),
+    ):
         wait_for(running.go_on, "the self-test", timeout=30, every=0.05)
 
 

@@ -19,7 +19,6 @@ import pytest
 
 from conftest import ServeGated
 from stagedoor.audit import Audit
-from stagedoor.control import leftovers
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.connection import ControlConnection
 from stagedoor.control.leftovers import sweep
@@ -103,14 +102,12 @@ def test_one_that_lives_is_left_alone(config: GatekeeperConfig) -> None:
     wait_for(lambda: not Path(config.control).exists(), "the gatekeeper to end")
 
 
-def test_one_that_is_stopped_is_left_alone(config: GatekeeperConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "_ANSWER_PATIENCE", 0.05)
-    monkeypatch.setattr(leftovers, "PATIENCE", 0.1)
+def test_one_that_is_stopped_is_left_alone(config: GatekeeperConfig) -> None:
     say_hello(config, some_window(), Audit()).close()
     pid = status_of(config)["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        sweep(config)
+        sweep(config, patience=0.1, answer=0.05)
         assert Path(config.control).exists()
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -124,14 +121,13 @@ def status_of(config: GatekeeperConfig) -> dict[str, int]:
         return dict(connection.ask({"status": {}}, timeout=2)["status"])
 
 
-def test_one_that_is_being_started_is_left_alone(config: GatekeeperConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE", 0.05)
+def test_one_that_is_being_started_is_left_alone(config: GatekeeperConfig) -> None:
     path = Path(config.control)
     path.parent.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as bound, start_lock(path) as is_ours:
         assert is_ours
         bound.bind(str(path))  # It does not listen yet.
-        sweep(config)
+        sweep(config, patience=0.05)
         assert path.exists()
         assert lock_path(path).exists()
 

@@ -18,18 +18,22 @@ from .place import ControlError
 
 #: Seconds that a killed process may take to be gone: until then its sockets can still be connected to.
 PATIENCE = 3.0
-_ANSWER_PATIENCE = 0.5
+#: Seconds that one that lives has for an answer.
+ANSWER_PATIENCE = 0.5
 
 
-def sweep(config: GatekeeperConfig) -> None:
+def sweep(config: GatekeeperConfig, *, patience: float = PATIENCE, answer: float = ANSWER_PATIENCE) -> None:
     """Remove what nobody uses any more: the sockets and the lock of a gatekeeper that is gone, and what was noted of
     windows that are over. Never raises.
+
+    :param patience: seconds that a killed process may take to be gone.
+    :param answer: seconds that one that lives has for an answer.
     """
     BurntWindows(config).forget()
     control = Path(config.control)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     with suppress(OSError, DebuggerError):
-        while control.parent.is_dir() and not _answers(control):
+        while control.parent.is_dir() and not _answers(control, answer):
             # Killed, and not yet gone: then it can still be connected to.
             if _removed(config, control) or not os.path.lexists(control) or time.monotonic() > deadline:
                 return
@@ -49,15 +53,15 @@ def _removed(config: GatekeeperConfig, control: Path) -> bool:
         return True
 
 
-def _answers(control: Path) -> bool:
+def _answers(control: Path, patience: float) -> bool:
     try:
-        connection = ControlConnection(control, timeout=_ANSWER_PATIENCE)
+        connection = ControlConnection(control, timeout=patience)
     except ControlError:
         return True  # Somebody else's: that is not ours to remove.
     except OSError:
         return False
     try:
-        connection.ask({"status": {}}, _ANSWER_PATIENCE)
+        connection.ask({"status": {}}, patience)
     except (OSError, EOFError, ControlError):
         return False
     finally:

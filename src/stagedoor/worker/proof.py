@@ -42,16 +42,18 @@ class Proof:
     """The proof of a release.
 
     :param release: the installed one, which is to be proved.
+    :param patience: seconds that the self-test may take.
     """
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Release, patience: float = PATIENCE) -> None:
         self.version = release.version
         #: What the log says once it has passed.
         self.passed = ""
         self._folder = Path(release.file).parent
         self._test: SelfTest | None = None
         self._lock: FileLock | None = None
-        self._until = time.monotonic() + PATIENCE
+        self._patience = patience
+        self._until = time.monotonic() + patience
         self._key = self._make_key()
         digest = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()[:16]
         path = default_path().with_name(f"debugpy-{digest}.json")
@@ -80,7 +82,7 @@ class Proof:
         if kept is not None:
             return self._judge(kept, f"{self._file.path} says that it has passed")
         if is_its_turn:
-            self._test = SelfTest(self._folder, PATIENCE)
+            self._test = SelfTest(self._folder, self._patience)
         return False
 
     def close(self) -> None:
