@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -159,3 +160,57 @@ def test_a_server_with_such_a_file_says_so_and_serves_on(serve_gated: ServeGated
     wait_for(lambda: said in server.log, "the log to name the file")
     assert "Install debugpy" not in server.log
     assert not [line for line in ide.console() if "your IDE" in line]
+
+
+# A fork in the middle
+
+FORK = """
+import builtins, json, os, sys, threading
+from stagedoor.tracing import Tracing
+
+is_begun, go_on, late = threading.Event(), threading.Event(), sys.argv[1]
+
+def slow(event, arguments):
+    # Not while a module is looked for: then the import lock is held, for which a fork waits.
+    if event == "exec" and getattr(arguments[0], "co_filename", "").endswith(late):
+        is_begun.set()
+        go_on.wait(30)
+
+def left():
+    added = [name for name in ("execfile", "runfile") if hasattr(builtins, name)]
+    hook = [] if sys.breakpointhook is sys.__breakpointhook__ else ["breakpointhook"]
+    return {name: value for name, value in os.environ.items() if name.startswith("PYDEVD_")}, added + hook
+
+sys.addaudithook(slow)
+loading = threading.Thread(target=Tracing.load)
+loading.start()
+assert is_begun.wait(30), late
+in_parent = left()
+reading, writing = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(writing, json.dumps(left()).encode())
+    os._exit(0)
+os.waitpid(child, 0)
+go_on.set()
+loading.join()
+print(json.dumps([in_parent, json.loads(os.read(reading, 65536)), left()]))
+"""
+
+
+@pytest.mark.parametrize("late", ["/pydevd.py", "/pydevd_vars.py", "/server/api.py"])
+@pytest.mark.parametrize("own", [None, "0"], ids=["a variable of ours", "a variable of the application's"])
+def test_a_child_that_was_forked_during_the_import_finds_nothing_of_it(late: str, own: str | None) -> None:
+    name = "PYDEVD_DISABLE_FILE_VALIDATION"
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYDEVD_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, late],
+        env=environ if own is None else environ | {name: own},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    in_parent, in_child, afterwards = json.loads(done.stdout)
+    assert in_parent[0][name] == "1"
+    assert in_child == afterwards == [{} if own is None else {name: own}, []]

@@ -7,11 +7,12 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
 from .releases import REMEDY, is_to_be_proved
@@ -81,10 +82,8 @@ def _without_traces() -> Iterator[None]:
     """
     before = dict(os.environ)
     breakpointhook, known = sys.breakpointhook, set(vars(builtins))
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-    try:
-        yield
-    finally:
+
+    def take_away() -> None:
         for variable in [each for each in os.environ if each.startswith("PYDEVD_")]:
             if variable in before:
                 os.environ[variable] = before[variable]
@@ -95,6 +94,10 @@ def _without_traces() -> Iterator[None]:
             if added not in known and hasattr(builtins, added):
                 delattr(builtins, added)
 
+    with _undone(take_away):
+        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+        yield
+
 
 @contextmanager
 def _eagerly() -> Iterator[None]:
@@ -102,15 +105,33 @@ def _eagerly() -> Iterator[None]:
     ``PYTHON_LAZY_IMPORTS=all`` puts the import off until it isn't.
     """
     mode = _lazy_imports()
-    if mode == "all":
-        with suppress(Exception):  # Else the import fails, and the sentence names the mode.
-            sys.set_lazy_imports("normal")  # type: ignore[attr-defined]
+    if mode != "all":
+        yield
+        return
+    with _undone(lambda: _set_lazy_imports(mode)):
+        _set_lazy_imports("normal")
+        yield
+
+
+class _Undo:
+    def __init__(self, step: Callable[[], None]) -> None:
+        self.forget_in_child = step
+        forking.register(self)
+
+
+@contextmanager
+def _undone(step: Callable[[], None]) -> Iterator[None]:
+    """``step`` is taken at the end, and in a child that is forked before, where nobody else takes it."""
+    undo = _Undo(step)
     try:
         yield
     finally:
-        if mode == "all":
-            with suppress(Exception):
-                sys.set_lazy_imports(mode)  # type: ignore[attr-defined]
+        undo.forget_in_child()
+
+
+def _set_lazy_imports(mode: str) -> None:
+    with suppress(Exception):  # Else the import fails, and the sentence names the mode.
+        sys.set_lazy_imports(mode)  # type: ignore[attr-defined]
 
 
 def _lazy_imports() -> str:
