@@ -126,3 +126,37 @@ def test_numbers_stay_below_two_to_the_31(monkeypatch: pytest.MonkeyPatch) -> No
     assert [table.given("w1", "frame", each) for each in (7, 8, 7)] == [1, 2, 1]
     with pytest.raises(NoMoreNumbers, match="Attach again"):
         table.given("w1", "frame", 9)
+
+
+def test_a_breakpoint_of_the_sessions_is_one_in_each_worker() -> None:
+    table = IdTable()
+    number, other = table.given(OWN, "breakpoint", "7"), table.given(OWN, "breakpoint", "8")
+    table.also(number, "w1", 0)
+    table.also(number, "w2", 3)
+    table.also(other, "w2", 0)
+    assert [table.known("w1", "breakpoint", 0), table.known("w2", "breakpoint", 3)] == [number, number]
+    assert table.known("w2", "breakpoint", 0) == other
+    # A worker that was started again counts from 0 again.
+    table.also(other, "w1", 0)
+    table.also(number, "w1", 1)
+    assert [table.known("w1", "breakpoint", each) for each in (0, 1)] == [other, number]
+    table.also(number, "w1", 0)
+    # It was set anew there.
+    table.also(number, "w2", 4)
+    assert [table.known("w2", "breakpoint", each) for each in (3, 4)] == [None, number]
+    table.forget_worker("w2")
+    assert [table.known("w2", "breakpoint", each) for each in (0, 4)] == [None, None]
+    assert table.known("w1", "breakpoint", 0) == number
+    # It was removed.
+    table.forget("breakpoint", number)
+    table.also(number, "w1", 5)
+    assert [table.known("w1", "breakpoint", each) for each in (0, 5)] == [None, None]
+    assert table.meant("breakpoint", other) == Inner(OWN, "breakpoint", "8")
+
+
+def test_only_a_number_of_the_sessions_own_stands_for_more() -> None:
+    table = IdTable()
+    number = table.given("w1", "frame", 5, request=12)
+    table.also(number, "w2", 6)
+    assert table.known("w2", "frame", 6) is None
+    assert len(table) == 1

@@ -60,6 +60,8 @@ class IdTable:
         self._last = 0
         self._numbers: dict[_Identity, int] = {}
         self._meanings: dict[int, Inner] = {}
+        #: What else a number stands for, at most one thing of each worker.
+        self._also: dict[int, dict[str, _Identity]] = {}
         #: Each worker's numbers, each with the request that it belongs to.
         self._of_request: dict[str, dict[int | None, set[int]]] = {}
 
@@ -89,6 +91,20 @@ class IdTable:
         inner = self._meanings.get(outer_id)
         return inner if inner is not None and inner.kind == kind else None
 
+    def also(self, outer_id: int, worker: str, inner_id: Hashable) -> None:
+        """The session's own number stands for something of a worker's too, instead of what it stood for there: a
+        breakpoint of the session's is one in each worker. See :meth:`known`; without effect if the number is forgotten.
+        """
+        own = self._meanings.get(outer_id)
+        if own is None or own.worker != OWN:
+            return
+        identity = self._identity(worker, own.kind, inner_id, None)
+        others = self._also.setdefault(outer_id, {})
+        if worker in others:
+            self._drop(others[worker], outer_id)
+        others[worker] = identity
+        self._numbers[identity] = outer_id
+
     def known(self, worker: str, kind: Kind, inner_id: Hashable, request: int | None = None) -> int | None:
         """The number that something has, if it has one."""
         return self._numbers.get(self._identity(worker, kind, inner_id, request))
@@ -111,17 +127,27 @@ class IdTable:
         """A worker has left: forget all of it."""
         for numbers in list(self._of_request.get(worker, {}).values()):
             self._forget(set(numbers))
+        for number, others in self._also.items():
+            if worker in others:
+                self._drop(others.pop(worker), number)
 
     def _forget(self, numbers: set[int]) -> None:
         for number in numbers:
             inner = self._meanings.pop(number)
             del self._numbers[self._identity(inner.worker, inner.kind, inner.id, inner.request)]
+            for identity in self._also.pop(number, {}).values():
+                self._drop(identity, number)
             requests = self._of_request[inner.worker]
             requests[inner.request].discard(number)
             if not requests[inner.request]:
                 del requests[inner.request]
             if not requests:
                 del self._of_request[inner.worker]
+
+    def _drop(self, identity: _Identity, number: int) -> None:
+        # A worker may call something else so by now.
+        if self._numbers.get(identity) == number:
+            del self._numbers[identity]
 
     def _next(self) -> int:
         if self._last >= _HIGHEST:
