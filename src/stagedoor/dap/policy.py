@@ -16,8 +16,25 @@ from typing import Any
 
 from stagedoor.errors import shortened
 
-from .arguments import attach_misfit
+from .arguments import ATTACH_KEYS, DEBUG_OPTIONS, FORCED_ATTACH, attach_misfit
+from .commands import COMMANDS, EVENTS, FAREWELLS, FORCED_DISCONNECT
+from .judging import NO_URIS, NOTHING_PAUSED, Refuse
 from .wire import Message
+
+__all__ = [
+    "ATTACH_KEYS",
+    "DEBUG_OPTIONS",
+    "EVENTS",
+    "FAREWELLS",
+    "FORCED_ATTACH",
+    "FORCED_DISCONNECT",
+    "RULES",
+    "Pass",
+    "Refuse",
+    "Verdict",
+    "from_client",
+    "goes_on",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,61 +55,8 @@ class Pass:
     sub_process_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The message stays here, and the client gets an error response (:func:`stagedoor.dap.error_response`).
-
-    :param sentence: what was refused, why and what to do instead.
-    :param show_user: whether the client should show it in a notification of its own.
-    """
-
-    sentence: str
-    show_user: bool = True
-
-
 Verdict = Pass | Refuse
 _Rule = Callable[[Message], Verdict]
-
-#: The keys of ``attach`` that go on: how the client's files are called here, what counts as the developer's own
-#: code, how values are shown. Dropped, besides all that nobody reads: ``host``, ``port``, ``connect`` (how the
-#: client got here), ``options`` (would override ``debugOptions``), ``onTerminate``, ``program``, ``stopOnEntry``
-#: (for launch, or for what is forced off), ``isOutputRedirected`` (hides what an expression prints) and
-#: ``guiEventLoop`` (pydevd imports what it names).
-ATTACH_KEYS = frozenset({
-    "breakOnSystemExit", "breakOnSystemExitZero", "clientOS", "debugOptions", "debugStdLib", "django", "flask",
-    "jinja", "justMyCode", "maxExceptionStackFrames", "pathMappings", "resolveSymlinks", "rules", "showReturnValue",
-    "variablePresentation",
-})  # fmt: skip
-
-#: What every ``attach`` says, whatever the client asked for.
-FORCED_ATTACH: dict[str, object] = {
-    "stopAllThreadsOnSuspend": False,  # a breakpoint would freeze everybody's requests
-    "steppingResumesAllThreads": False,  # pydevd's default: a step would continue every paused request
-    "terminateChildProcesses": False,  # pydevd's default: the application's processes are not ours to end
-    "redirectOutput": False,  # everybody's output, with what is in it, would go to the client
-    "autoReload": {"enable": False},  # changed code would be loaded into the worker for everybody
-}
-
-#: The members of ``debugOptions`` that go on, older spellings of keys above. VS Code also sends ``RedirectOutput``
-#: (forced off) and ``Multiprocess`` (read by nobody); the rest is about launching.
-DEBUG_OPTIONS = frozenset({
-    "BreakOnSystemExitZero", "DebugStdLib", "Django", "Flask", "Jinja", "ShowReturnValue", "UnixClient",
-    "WindowsClient",
-})  # fmt: skip
-
-#: The events of pydevd that go on. Not ``debugpyAttach`` (a worker could start sessions on the developer's machine),
-#: ``debugpySockets`` (names inner ports) and ``pydevdInputRequested`` (a server has no keyboard).
-EVENTS = frozenset({
-    "breakpoint", "continued", "exited", "initialized", "module", "output", "process", "stopped", "terminated",
-    "thread",
-})  # fmt: skip
-
-#: The requests with which a client leaves. The gatekeeper answers them itself, and lets go of the debugger in its own
-#: way: as a client means them, pydevd could end the worker.
-FAREWELLS = frozenset({"disconnect", "terminate"})
-
-#: What a debugger is told with ``disconnect`` when a client has left.
-FORCED_DISCONNECT: dict[str, object] = {"terminateDebuggee": False}
 
 
 def from_client(message: Message) -> Verdict:
@@ -134,6 +98,10 @@ def _refused(sentence: str, show_user: bool = True) -> _Rule:
     return lambda message: Refuse(sentence, show_user)
 
 
+def _always_refused(command: str) -> _Rule:
+    return _refused(COMMANDS[command].sentence, COMMANDS[command].show_user)
+
+
 def _one_thread(message: Message) -> Verdict:
     arguments = message.get("arguments") or {}
     if type(arguments.get("threadId")) is not int:  # "*" means all of them
@@ -146,17 +114,13 @@ def _one_thread(message: Message) -> Verdict:
 def _evaluate(message: Message) -> Verdict:
     if type((message.get("arguments") or {}).get("frameId")) is int:
         return Pass(message)
-    return Refuse(
-        "Nothing is evaluated while no request is paused: it would run in some thread of the server. "
-        "Stop a request at a breakpoint and select one of its frames.",
-        show_user=False,  # the debug console prints it
-    )
+    return Refuse(NOTHING_PAUSED, show_user=False)  # the debug console prints it
 
 
 def _initialize(message: Message) -> Verdict:
     if (message.get("arguments") or {}).get("pathFormat", "path") == "path":
         return Pass(message)
-    return Refuse('The client writes paths as URIs, and debugpy reads only "pathFormat": "path".')
+    return Refuse(NO_URIS)
 
 
 def _attach(message: Message) -> Verdict:
@@ -173,7 +137,7 @@ def _attach(message: Message) -> Verdict:
 RULES: Mapping[str, _Rule] = {
     "initialize": _initialize,
     "attach": _attach,
-    "launch": _refused('"launch" was refused: the application runs already. Use "request": "attach".'),
+    "launch": _always_refused("launch"),
     "configurationDone": _unchanged,
     "setBreakpoints": _unchanged,
     "setFunctionBreakpoints": _unchanged,
@@ -202,6 +166,6 @@ RULES: Mapping[str, _Rule] = {
     "setDebuggerProperty": _replaced_by("setDebuggerProperty", {}),
     "pydevdSystemInfo": _unchanged,  # versions and process ids
     "debugpySystemInfo": _replaced_by("pydevdSystemInfo", {}),  # debugpy's adapter does it, and adds its version
-    "pydevdAuthorize": _refused('"pydevdAuthorize" is for debugpy\'s own adapter.', show_user=False),
-    "setPydevdSourceMap": _refused('"setPydevdSourceMap" is for notebooks.', show_user=False),
+    "pydevdAuthorize": _always_refused("pydevdAuthorize"),
+    "setPydevdSourceMap": _always_refused("setPydevdSourceMap"),
 }
