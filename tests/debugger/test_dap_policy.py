@@ -227,7 +227,6 @@ def source(path: str) -> str:
 
 
 PYDEVD = source("_vendored/pydevd/_pydevd_bundle/pydevd_process_net_command_json.py")
-OPTIONS = source("_vendored/pydevd/_pydevd_bundle/pydevd_json_debug_options.py")
 ADAPTER = source("adapter/clients.py")
 
 
@@ -235,24 +234,6 @@ def test_every_request_that_debugpy_handles_has_a_rule() -> None:
     handled = set(re.findall(r"def on_(\w+)_request\(", PYDEVD))
     handled |= {name.lower() for name in re.findall(r"def (\w+)_request\(", ADAPTER)}
     assert handled == {command.lower() for command in {*policy.RULES, *policy.FAREWELLS}}
-
-
-def test_every_attach_argument_that_debugpy_reads_is_decided() -> None:
-    attach = ADAPTER.split("def attach_request(")[1].split("def configurationDone_request(")[0]
-    read = set(re.findall(r'\bargs\.get\(\s*"(\w+)"', PYDEVD + OPTIONS))
-    read |= set(re.findall(r'"(\w+)" in args\b', OPTIONS)) | set(re.findall(r'request\(\s*"(\w+)"', attach))
-    dropped = {
-        "connect", "host", "port", "listen", "processId", "subProcessId", "restart", "debugpyArgs",
-        "linuxAttachPreferLldb", "guiEventLoop", "isOutputRedirected", "onTerminate", "options", "program",
-        "stopOnEntry",
-    }  # fmt: skip
-    assert read == policy.ATTACH_KEYS | set(FORCED_ATTACH) | dropped
-
-
-def test_every_debug_option_is_decided() -> None:
-    flags = set(re.findall(r'^    "(\w+)": "', OPTIONS, re.MULTILINE))
-    without_effect = {"FixFilePathCase", "Multiprocess", "StopOnEntry", "WaitOnAbnormalExit", "WaitOnNormalExit"}
-    assert flags == policy.DEBUG_OPTIONS | without_effect | {"RedirectOutput"}
 
 
 # The effect on the real debugger: pydevd itself answers, without debugpy's adapter in between.
