@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +14,7 @@ from stagedoor.dap import policy, wire
 from stagedoor.dap.client import DapClient
 from stagedoor.dap.policy import FORCED_ATTACH, Pass, Refuse, from_client, goes_on
 from stagedoor.dap.wire import Message
+from support.pydevd_process import Worker, worker_in
 
 
 def request(command: str, arguments: object = None) -> Message:
@@ -238,21 +234,6 @@ def test_every_request_that_debugpy_handles_has_a_rule() -> None:
 
 # The effect on the real debugger: pydevd itself answers, without debugpy's adapter in between.
 
-SCRIPT = """\
-import sys
-import threading
-import debugpy
-
-def double(number):
-    result = number * 2
-    print(result, flush=True)
-
-debugpy.configure(subProcess=False)
-print(debugpy.listen(("127.0.0.1", 0), in_process_debug_adapter=True)[1], flush=True)
-for line in sys.stdin:
-    threading.Thread(target=double, args=(int(line),), daemon=True).start()
-"""
-
 
 class GatedClient(DapClient):
     """Sends what the policy makes of each request, and leaves as the gatekeeper does."""
@@ -265,39 +246,10 @@ class GatedClient(DapClient):
         return super().send(verdict.message["command"], verdict.message.get("arguments"))
 
 
-class Worker:
-    def __init__(self, script: Path, process: subprocess.Popen[str]) -> None:
-        self.script = script
-        self.process = process
-        self.port = int(self.line())
-
-    def run(self, number: int) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{number}\n")
-        self.process.stdin.flush()
-
-    def line(self, timeout: float = 20) -> str:
-        assert self.process.stdout is not None
-        ready = select.select([self.process.stdout], [], [], timeout)[0]
-        return self.process.stdout.readline().strip() if ready else ""
-
-
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    with ExitStack() as stack:
-        process = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, str(script)],
-                env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
-                text=True,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-        )
-        stack.callback(process.kill)
-        yield Worker(script, process)
+    with worker_in(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
