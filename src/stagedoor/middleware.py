@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .access.carried_token import TOKEN_COOKIE, TOKEN_HEADER, take_token
 from .access.client_address import client_address
 from .access.copies import take_from_copies
-from .access.decision import Refusal, best_of, refusal
+from .access.decision import Admitted, Refusal, decide_request
 from .access.trackers import hide_token_from_trackers
 from .application.identity import identify
 from .audit import Audit
@@ -114,16 +114,16 @@ class StageDoor:
         self._requests = Requests(self._debugger, self._audit, self.settings.break_on)
         self._is_allowed = self._allow.is_allowed
         self._strangers = self._audit.strangers
-        self._matched: set[tuple[str, str]] = set()
+        self._matched: set[tuple[str, str, str]] = set()
         self._remedy: str | None = None
         for sentence in self.settings.doubts():
             self._audit.record("trouble", sentence, level=logging.WARNING)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         now = self._monotonic()
-        if now < self._watch.closed_until or (window := self._admit(environ, now)) is None:
+        if now < self._watch.closed_until or (admitted := self._admit(environ, now)) is None:
             return self._app(environ, start_response)
-        return self._requests.serve(self._app, window, environ, start_response)
+        return self._requests.serve(self._app, *admitted, environ, start_response)
 
     def open(self, for_: timedelta, *, opened_by: str | None = None) -> Window:
         """Open a window, or change the end of the open one.
@@ -148,8 +148,8 @@ class StageDoor:
         self._debugger.stop()
         return was_open
 
-    def _admit(self, environ: WSGIEnvironment, now: float) -> Window | None:
-        """The open window, if this is a matching request."""
+    def _admit(self, environ: WSGIEnvironment, now: float) -> tuple[Window, str] | None:
+        """The open window, and whose request this is, if it is a matching one."""
         try:
             watch = self._watch
             window = watch.window if now < watch.open_until else watch.current()
@@ -176,24 +176,24 @@ class StageDoor:
                 strangers.suppressed += 1
                 return None
             address = client_address(environ, forwarded=self.settings.forwarded, remedy=self._proxy_fix_remedy)
-            refused: Refusal | None
+            decision: Admitted | Refusal
             if isinstance(address, Refusal):
-                refused, address = address, str(remote)
+                decision, address = address, str(remote)
                 self._requests.lookout.look(self._app, window, environ)
             else:
-                refused = refusal(
+                decision = decide_request(
                     address,
                     self._allow,
                     token=window.token,
-                    presented=best_of(carried, window.token),
+                    carried=carried,
                     require_token=self.settings.require_token,
                     shown=self.settings.switch.token_shown,
                 )
-            if refused is None:
-                self._record_match(window, address, environ)
-                return window
-            level = logging.INFO if refused.code == "address" else logging.WARNING
-            self._audit.refused(address, refused.code, refused.sentence, level=level)
+            if isinstance(decision, Admitted):
+                self._record_match(window, decision.owner, address, environ)
+                return window, decision.owner
+            level = logging.INFO if decision.code == "address" else logging.WARNING
+            self._audit.refused(address, decision.code, decision.sentence, level=level)
             if remote not in self._allow:
                 # By the spelling that its next request has, and whatever it was refused for.
                 self._strangers.silence(remote, now)
@@ -207,14 +207,15 @@ class StageDoor:
             self._remedy = proxy_fix_remedy_for(self._app, self)
         return self._remedy
 
-    def _record_match(self, window: Window, address: str, environ: WSGIEnvironment) -> None:
-        if (window.token, address) not in self._matched:
+    def _record_match(self, window: Window, owner: str, address: str, environ: WSGIEnvironment) -> None:
+        if (window.token, owner, address) not in self._matched:
             if len(self._matched) >= 1024:
                 self._matched.clear()
-            self._matched.add((window.token, address))
+            self._matched.add((window.token, owner, address))
             request = label(environ)
+            whose = f"{request} from {address}" if owner == address else f"{request} of {owner}, from {address}"
             self._audit.record(
-                "matched", f"{request} from {address}, the first of this window", address=address, request=request
+                "matched", f"{whose}, the first of this window", address=address, owner=owner, request=request
             )
 
 

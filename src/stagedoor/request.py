@@ -37,11 +37,14 @@ class Requests:
         self.lookout = Lookout(audit)
 
     def serve(
-        self, app: WSGIApplication, window: Window, environ: WSGIEnvironment, start_response: StartResponse
+        self, app: WSGIApplication, window: Window, owner: str, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Call ``app`` for a matching request, exactly as the server would have."""
+        """Call ``app`` for a matching request, exactly as the server would have.
+
+        :param owner: whose request it is, see :class:`~stagedoor.access.decision.Admitted`.
+        """
         self.lookout.look(app, window, environ)
-        debugged = DebuggedRequest(self, window, environ)
+        debugged = DebuggedRequest(self, window, owner, environ)
         try:
             result = debugged.run(app, environ, debugged.announcing(start_response))
         except BaseException:
@@ -63,9 +66,12 @@ class Requests:
 class DebuggedRequest:
     """One matching request. A thread is traced only inside :meth:`run`, whatever becomes of the body: a server may never
     close it, or close it on another thread.
+
+    :param owner: whose it is: a pass's name, or the client's address.
     """
 
-    def __init__(self, requests: Requests, window: Window, environ: WSGIEnvironment) -> None:
+    def __init__(self, requests: Requests, window: Window, owner: str, environ: WSGIEnvironment) -> None:
+        self.owner = owner
         self._requests = requests
         self._tracing: Tracing | None = None
         self._matching: Matching | None = None

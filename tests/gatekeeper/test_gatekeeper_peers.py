@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Start
+from stagedoor.access.passes import make_passes
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.listener import Listener
@@ -144,6 +145,22 @@ def test_attaching(
     told = str(caught.value.body)
     assert running.window.token not in told
     assert [entry for entry in running.config.allow if entry != source and entry in told] == []
+
+
+@pytest.mark.parametrize("which", ["gatekeeper", "strict"])
+@pytest.mark.parametrize("source", [STRANGER, ALLOWED])
+def test_attaching_with_a_pass(request: pytest.FixtureRequest, which: str, source: str) -> None:
+    running: RunningGatekeeper = request.getfixturevalue(which)
+    anna = make_passes("anna", running.window.token)
+    with pytest.raises(RequestFailed) as caught:
+        running.attach(source, stagedoorToken=anna.request)
+    assert caught.value.sentence == (
+        f'Stagedoor refuses to attach: {source} brought anna\'s pass "request": a client attaches with the other one of'
+        " `stagedoor pass anna`."
+    )
+    with pytest.raises(RequestFailed, match="a pass of anna's that is none of this window's"):
+        running.attach(source, stagedoorToken=make_passes("anna", "x" * 43).attach)
+    running.attach(source, stagedoorToken=f"{anna.attach}\n").disconnect()
 
 
 def test_a_refused_client_gets_no_second_attempt_on_its_connection(gatekeeper: RunningGatekeeper) -> None:

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request
 
 from stagedoor import StageDoor
 from stagedoor.access.carried_token import take_token
+from stagedoor.access.passes import make_passes
 from support.servers import ALLOWED, OTHER
 from support.stage import Environ, make_environ, serve
 
@@ -253,6 +254,23 @@ def test_what_a_layer_outside_has_read_before_holds_no_token(
     serve(door, environ)
     assert ONE not in app.held
     assert TWO not in app.held
+    door.close()
+
+
+@pytest.mark.parametrize("source", [ALLOWED, OTHER])
+@pytest.mark.parametrize("purpose", ["request", "attach"])
+@pytest.mark.parametrize("template", ["{}", ' "{}" '])
+def test_no_application_sees_a_pass(source: str, purpose: str, template: str) -> None:
+    app = Recording()
+    door = opened(app)
+    made = getattr(make_passes("anna", door.settings.switch.read().token), purpose)  # type: ignore[union-attr]
+    for headers in ({"X-Stagedoor-Token": made}, {"Cookie": f"a=b; {NAME}={template.replace('{}', made)}; c=d"}):
+        environ = make_environ("/", source, {"X-Stagedoor": "ignore"} | headers)
+        response = serve(door, environ)
+        assert (response.header is not None) == (source == ALLOWED and purpose == "request")
+        assert made not in repr(app.seen.pop())
+        assert made not in repr(environ)
+        assert environ.get("HTTP_COOKIE", "a=b; c=d") == "a=b; c=d"
     door.close()
 
 

@@ -16,6 +16,7 @@ from wsgiref.validate import validator
 import pytest
 
 from stagedoor import StageDoor
+from stagedoor.access.passes import make_passes
 from support.servers import ALLOWED, OTHER
 from support.stage import Environ, Stage, make_environ, serve, unfinished
 from support.waiting import wait_for
@@ -481,6 +482,30 @@ def test_a_request_that_no_proxy_fix_has_handled_is_refused_and_the_header_named
         assert not matches(door, source, {"X-Forwarded-For": ALLOWED})
     refusals = [record.getMessage() for record in caplog.records if "X-Forwarded-For" in record.getMessage()]
     assert len([each for each in refusals if " = ProxyFix(" in each]) == 1
+    door.close()
+
+
+def test_the_log_says_once_whose_requests_match(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    door = StageDoor(plain, allow=ALLOWED, switch="memory", debugger="listen", bind="127.0.0.1:1", require_token=True)
+    token = door.open(timedelta(minutes=5)).token
+    anna, ben = make_passes("anna", token), make_passes("ben", token)
+    for _ in range(2):
+        for carried in (token, anna.request, ben.request):
+            assert matches(door, f"::ffff:{ALLOWED}", {"X-Stagedoor-Token": carried})
+        for carried in (anna.attach, make_passes("anna", "x" * 43).request):
+            assert not matches(door, ALLOWED, {"X-Stagedoor-Token": carried})
+    matched = [record for record in caplog.records if record.event == "matched"]  # type: ignore[attr-defined]
+    assert [(record.owner, record.address) for record in matched] == [  # type: ignore[attr-defined]
+        (ALLOWED, ALLOWED),
+        ("anna", ALLOWED),
+        ("ben", ALLOWED),
+    ]
+    assert matched[1].getMessage() == f"matched: GET / of anna, from {ALLOWED}, the first of this window"
+    refused = [record.reason for record in caplog.records if record.event == "refused"]  # type: ignore[attr-defined]
+    assert refused == ["pass"]
+    assert token not in caplog.text
+    assert not any(each in caplog.text for each in (anna.request, anna.attach, ben.request))
     door.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from stagedoor.access.addresses import normalized
 from stagedoor.access.allowlist import Allowlist
-from stagedoor.access.decision import refusal
+from stagedoor.access.decision import Refusal, decide_request
 from stagedoor.access.openness import openness
 from stagedoor.console import print_paragraph
 from stagedoor.errors import ConfigurationError
@@ -27,12 +27,12 @@ def check_address(arguments: Namespace, environ: Mapping[str, str]) -> int:
             " of its own, which this command can't see: give the same with --allow."
         )
         return 1
-    refused = refusal(address, settings.allow, token="", presented=None, require_token=False)
+    decision = decide_request(address, settings.allow, token="")
     for doubt in openness(settings.allow):
         print_paragraph(f"Warning: {doubt}")
         print()
-    if refused is not None:
-        print_paragraph(f"Refused: {refused.sentence}.")
+    if isinstance(decision, Refusal):
+        print_paragraph(f"Refused: {decision.sentence}.")
         return 1
     entry = next(entry for entry in settings.allow if address in Allowlist([entry]))
     token = " Its requests must carry the window's token too (require_token)." if settings.require_token else ""

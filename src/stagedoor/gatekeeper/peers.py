@@ -10,7 +10,7 @@ from typing import Any
 
 from stagedoor.access.addresses import is_loopback, is_own_address
 from stagedoor.access.allowlist import Allowlist
-from stagedoor.access.decision import TOKEN_SHOWN, Refusal, refusal
+from stagedoor.access.decision import TOKEN_SHOWN, Admitted, Refusal, decide_peer
 from stagedoor.audit import Audit
 
 #: How many of the last refused addresses are remembered, for ``status``.
@@ -60,24 +60,22 @@ class Peers:
 
     def may_speak(self, address: str) -> bool:
         """Whether anything of this peer's is read: it is let in, or would be with the token. Recorded if not."""
-        return self.refusal(address, self._token()) is None
+        return isinstance(self.decide(address, self._token()), Admitted)
 
-    def refusal(self, address: str, presented: str | None) -> str | None:
-        """Why this peer may not attach with this token, a clause, or ``None``. Recorded if so."""
-        refused = refusal(
+    def decide(self, address: str, presented: str | None) -> Admitted | Refusal:
+        """Whether this peer may attach with this token or pass, and whose its session is. Recorded if not."""
+        decision = decide_peer(
             address,
             self.allow,
             token=self._token(),
             presented=presented,
             require_token=self._require_token,
-            at_port=True,
             is_own=not is_loopback(address) and is_own_address(address),
             shown=self._shown,
         )
-        if refused is None:
-            return None
-        self._turned_away(address, refused)
-        return refused.sentence
+        if isinstance(decision, Refusal):
+            self._turned_away(address, decision)
+        return decision
 
     @property
     def refused(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from stagedoor.access.decision import Refusal
 from stagedoor.dap import wire
 from stagedoor.dap.policy import FORCED_DISCONNECT, Pass
 from stagedoor.dap.wire import Message
@@ -83,9 +84,9 @@ class Sessions:
 
     def attach(self, client: Client, message: Message, allowed: Pass) -> None:
         """A client asks to attach: the root session, or the session of one worker."""
-        refused = self._peers.refusal(client.address, allowed.token)
-        if refused is not None:
-            client.turn_away(message, f"Stagedoor refuses to attach: {refused}.")
+        decision = self._peers.decide(client.address, allowed.token)
+        if isinstance(decision, Refusal):
+            client.turn_away(message, f"Stagedoor refuses to attach: {decision.sentence}.")
         elif allowed.sub_process_id is not None:
             self._attach_child(client, message, allowed, allowed.sub_process_id)
         elif self.root is not None:
