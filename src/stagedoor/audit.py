@@ -39,8 +39,10 @@ class Audit:
         self._monotonic = monotonic
         # One limit for each kind: on a busy server strangers use up theirs all the time.
         self._limits: defaultdict[str, Limit] = defaultdict(Limit)
-        #: The limit of refusals with the reason ``address``, which nearly every request asks.
-        self.strangers = self._limits["address"]
+
+    def limit(self, code: str) -> Limit:
+        """The limit of refusals with this reason, for whoever asks it at every request."""
+        return self._limits[code]
 
     def record(self, event: str, sentence: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """Write one record.

@@ -35,7 +35,7 @@ class StageDoor:
 
     Each parameter but ``app`` and ``clock`` can also be set in the environment, as ``STAGEDOOR_ALLOW`` and so on; a
     keyword wins. A matching request is one that comes from an allowed address while a window is open (and carries the
-    window's token, with ``require_token``). Every other request costs what an empty middleware costs, or little more,
+    window's token or a pass, with ``require_token``). Every other request costs what an empty middleware costs, or little more,
     and is never paused.
 
     .. code-block:: python
@@ -57,8 +57,11 @@ class StageDoor:
         runtime directory.
     :param bind: where the debug port is. By default ``127.0.0.1:5678``, which an SSH tunnel reaches.
     :param max_window: a longer window is refused. 8 hours by default.
-    :param require_token: an allowed address is not enough: the request must carry the window's token, in the header
-        ``X-Stagedoor-Token`` or the cookie ``stagedoor_token``. Off by default.
+    :param select: which requests match. ``"address"``, the default: those from allowed addresses. ``"token"``: those of any
+        address that carry the window's token or a pass over https, and no others; for developers whose address changes.
+        Who may attach at the debug port is the same with both.
+    :param require_token: an allowed address is not enough: the request must carry the window's token or a pass, in the
+        header ``X-Stagedoor-Token`` or the cookie ``stagedoor_token``. Off by default.
     :param forwarded: what to do with a request that has forwarding headers which no ``ProxyFix`` has handled:
         ``"refuse"`` it, the default, or ``"ignore"`` the headers, where they mean nothing.
     :param max_pause: a request that is paused longer is continued. 10 minutes by default.
@@ -83,6 +86,7 @@ class StageDoor:
         switch: Switch | str | os.PathLike[str] | None = None,
         bind: str | None = None,
         max_window: timedelta | str | None = None,
+        select: str | None = None,
         require_token: bool | None = None,
         forwarded: str | None = None,
         max_pause: timedelta | str | None = None,
@@ -96,6 +100,7 @@ class StageDoor:
             switch=switch,
             bind=bind,
             max_window=max_window,
+            select=select,
             require_token=require_token,
             forwarded=forwarded,
             max_pause=max_pause,
@@ -112,8 +117,12 @@ class StageDoor:
         self._watch = WindowWatch(self.settings.switch, self._audit, clock, register)
         self._debugger = _debugger(self.settings, self._watch, self._audit)
         self._requests = Requests(self._debugger, self._audit, self.settings.break_on)
-        self._is_allowed = self._allow.is_allowed
-        self._strangers = self._audit.strangers
+        self._by_token = self.settings.select == "token"
+        self._is_allowed = _nobody if self._by_token else self._allow.is_allowed
+        #: What most requests are refused for, which has a limit of its own.
+        self._usual = "select" if self._by_token else "address"
+        self._strangers = self._audit.limit(self._usual)
+        self._told_of_http = ""
         self._matched: set[tuple[str, str, str]] = set()
         self._remedy: str | None = None
         for sentence in self.settings.doubts():
@@ -165,13 +174,14 @@ class StageDoor:
                 take_from_copies(environ)
                 hide_token_from_trackers()
             remote = environ.get("REMOTE_ADDR")
-            # Nor here. Whoever is in that dictionary was not on the allowlist, which stays as it is.
+            # Nor here. Whoever is in that dictionary was not on the allowlist, which stays as it is; or, where tokens are
+            # what counts, carried none, which this request may.
             strangers = self._strangers
             if (
                 (not self._is_allowed(remote))
                 if now < strangers.full_until
                 else strangers.quiet_until.get(remote, 0.0) > now
-            ):
+            ) and not (carried and self._by_token):
                 # What follows would come to the same, with a sentence that nobody reads.
                 strangers.suppressed += 1
                 return None
@@ -187,16 +197,17 @@ class StageDoor:
                     token=window.token,
                     carried=carried,
                     require_token=self.settings.require_token,
+                    select=self.settings.select,
+                    is_https=environ.get("wsgi.url_scheme") == "https",
                     shown=self.settings.switch.token_shown,
                 )
             if isinstance(decision, Admitted):
                 self._record_match(window, decision.owner, address, environ)
                 return window, decision.owner
-            level = logging.INFO if decision.code == "address" else logging.WARNING
-            self._audit.refused(address, decision.code, decision.sentence, level=level)
-            if remote not in self._allow:
+            self._record_refusal(window, decision, address)
+            if self._by_token or remote not in self._allow:
                 # By the spelling that its next request has, and whatever it was refused for.
-                self._strangers.silence(remote, now)
+                strangers.silence(remote, now)
         except Exception as error:
             self._audit.error("deciding on a request", error)
         return None
@@ -206,6 +217,16 @@ class StageDoor:
         if self._remedy is None:
             self._remedy = proxy_fix_remedy_for(self._app, self)
         return self._remedy
+
+    def _record_refusal(self, window: Window, refused: Refusal, address: str) -> None:
+        level = logging.INFO if refused.code == self._usual else logging.WARNING
+        if refused.code != "http":
+            self._audit.refused(address, refused.code, refused.sentence, level=level)
+        elif self._told_of_http != window.token:
+            # Once a window: whoever is refused so has a valid token or pass, and sends it with every request.
+            self._told_of_http = window.token
+            fields = {"address": address, "reason": refused.code, "suppressed": 0}
+            self._audit.record("refused", refused.sentence, level=level, **fields)
 
     def _record_match(self, window: Window, owner: str, address: str, environ: WSGIEnvironment) -> None:
         if (window.token, owner, address) not in self._matched:
@@ -220,6 +241,10 @@ class StageDoor:
 
 
 entrances.add(StageDoor.__call__.__code__)
+
+
+def _nobody(address: object) -> bool:
+    return False
 
 
 def _debugger(settings: Settings, watch: WindowWatch, audit: Audit) -> Debugger:

@@ -385,7 +385,7 @@ def test_check_is_not_to_be_misunderstood(stagedoor: Stagedoor) -> None:
     warning, blank, *_ = with_token.stdout.split("that developers come from.")[1].split("\n")
     assert (warning, blank) == ("", "")
     assert "\\n" not in with_token.stdout
-    assert "must carry the window's token" in " ".join(with_token.stdout.split())
+    assert "Its requests must carry the window's token or a pass" in " ".join(with_token.stdout.split())
 
 
 class TestLaunchJson:

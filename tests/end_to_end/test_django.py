@@ -50,6 +50,12 @@ def found(*, deploy: bool = True, **changed: Any) -> list[tuple[str, str]]:
     return [(message.id, message.msg) for message in messages]
 
 
+def test_where_tokens_select_an_empty_allowlist_is_none_of_a_mistake() -> None:
+    assert found(**application("by_token")) == []
+    assert found(**application("by_token"), STAGEDOOR_SELECT="token", STAGEDOOR_ALLOW=[]) == []
+    assert [each for each, _ in found(**application("nobody"))] == ["stagedoor.W001"]
+
+
 def application(name: str) -> dict[str, str]:
     return {"WSGI_APPLICATION": f"support.django_applications.{name}"}
 

@@ -15,6 +15,7 @@ bare = get_bare_application()
 wrapped = get_wsgi_application(allow="192.0.2.1", switch="memory")
 loopback = get_wsgi_application(allow="127.0.0.1", switch="memory")
 nobody = get_wsgi_application(switch="memory")
+by_token = get_wsgi_application(switch="memory", select="token")
 behind_proxy = ProxyFix(wrapped)
 
 

@@ -18,20 +18,23 @@ _PRIVATE = spans_of("10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.
 _LOOPBACK = spans_of("127.0.0.0/8 ::1")
 
 
-def openness(allowlist: Allowlist) -> list[str]:
+def openness(allowlist: Allowlist, *, only_port: bool = False) -> list[str]:
     """What an operator should know of an allowlist, each a sentence with its remedy; none if it is as narrow as it
     should be. A function of what the entries let in together, however they are written.
+
+    :param only_port: it is not asked for requests (``select="token"``). At the port loopback needs the token anyway.
     """
     found = []
     for version, name, internet, most in _INTERNET:
         allowed = _common(allowlist.spans, internet) - _common(allowlist.spans, _PRIVATE, version)
         if allowed > most:
             all_of_them = _common(internet, internet) - _common(internet, _PRIVATE)
+            what = "attach to the debug port" if only_port else "debug as developers do"
             found.append(
                 f"The allowlist lets in {_share(allowed, all_of_them)} of the internet's {name} addresses, so strangers"
-                " can debug as developers do. Name the addresses that developers come from."
+                f" can {what}. Name the addresses that developers come from."
             )
-    if _common(allowlist.spans, _LOOPBACK):
+    if not only_port and _common(allowlist.spans, _LOOPBACK):
         entry = next(entry for entry in allowlist if _common(spans_of(entry), _LOOPBACK))
         found.append(
             f"The allowlist lets in loopback, by {entry}: requests of every user of this server match, and those of"

@@ -21,6 +21,13 @@ def check_address(arguments: Namespace, environ: Mapping[str, str]) -> int:
     if address is None:
         remedy = 'Write one in numbers, without port, network or zone, such as "203.0.113.7" or "2001:db8::7".'
         raise ConfigurationError("ADDRESS", arguments.address, "is not one IPv4 or IPv6 address", remedy)
+    by_token = settings.select == "token"
+    if by_token:
+        print_paragraph(
+            'Requests from any address match if they carry the window\'s token or a pass over https (select is "token").'
+            " The allowlist is for the debug port alone."
+        )
+        print()
     if not settings.allow:
         print_paragraph(
             "Refused: nobody is allowed here, because STAGEDOOR_ALLOW is not set. The application may have an allow=..."
@@ -28,13 +35,14 @@ def check_address(arguments: Namespace, environ: Mapping[str, str]) -> int:
         )
         return 1
     decision = decide_request(address, settings.allow, token="")
-    for doubt in openness(settings.allow):
+    for doubt in openness(settings.allow, only_port=by_token):
         print_paragraph(f"Warning: {doubt}")
         print()
     if isinstance(decision, Refusal):
         print_paragraph(f"Refused: {decision.sentence}.")
         return 1
     entry = next(entry for entry in settings.allow if address in Allowlist([entry]))
-    token = " Its requests must carry the window's token too (require_token)." if settings.require_token else ""
+    what = "Whoever attaches from there" if by_token else "Its requests"
+    token = f" {what} must carry the window's token or a pass too (require_token)." if settings.require_token else ""
     print_paragraph(f"Allowed: {address} is on the allowlist, by {entry}.{token}")
     return 0

@@ -108,7 +108,7 @@ def print_status(settings: Settings, window: Window | None) -> None:
             print_row("gatekeeper", "not running: the next matching request starts it")
         return
     client = status["client"]
-    print_row("gatekeeper", f"process {status['pid']}, for requests from {', '.join(status['allow']) or 'nobody'}")
+    print_row("gatekeeper", f"process {status['pid']}, allowlist: {', '.join(status['allow']) or 'nobody'}")
     print_row("attached", f"{client['address']} since {client['since']}" if client else "nobody")
     for worker in status["workers"]:
         _print_worker(worker)

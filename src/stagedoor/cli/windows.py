@@ -45,7 +45,8 @@ def open_window(arguments: Namespace, environ: Mapping[str, str]) -> int:
         print_item(1, f"On your own machine: {ssh_line(settings.bind, socket.gethostname())}")
     else:
         print_item(1, f"See that your own machine reaches {settings.bind}.")
-    print_item(2, "Request a page of the application from an allowed address: the first one opens the debug port.")
+    how = "from an allowed address" if settings.select == "address" else "over https, with the token or a pass"
+    print_item(2, f"Request a page of the application {how}: the first one opens the debug port.")
     configuration = f"stagedoor launch-json --bind {shlex.quote(str(settings.bind))}"
     print_item(3, f'Attach VS Code: "{configuration}" prints the configuration for it, which asks for the token.')
     return 0

@@ -107,6 +107,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STAGEDOOR_ALLOW": ",".join(settings.allow),
         "STAGEDOOR_BIND": str(settings.bind),
         "STAGEDOOR_MAX_WINDOW": format_duration(settings.max_window),
+        "STAGEDOOR_SELECT": settings.select,
         "STAGEDOOR_REQUIRE_TOKEN": str(int(settings.require_token)),
         "STAGEDOOR_DEBUGGER": settings.debugger,
     }

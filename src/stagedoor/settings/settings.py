@@ -11,6 +11,7 @@ from typing import Any
 
 from stagedoor.access.allowlist import Allowlist
 from stagedoor.access.client_address import FORWARDED_CHOICES
+from stagedoor.access.decision import SELECT_CHOICES
 from stagedoor.access.openness import openness
 from stagedoor.application.identity import Application
 from stagedoor.control.config import GatekeeperConfig
@@ -29,6 +30,7 @@ DEFAULT_BIND = "127.0.0.1:5678"
 DEFAULT_MAX_WINDOW = timedelta(hours=8)
 DEFAULT_MAX_PAUSE = timedelta(minutes=10)
 DEFAULT_FORWARDED = "refuse"
+DEFAULT_SELECT = "address"
 DEBUGGERS = ("listen",) if missing_for_gatekeeper() else ("gatekeeper", "listen")
 
 _BOOLEANS = {
@@ -52,6 +54,7 @@ class Settings:
     switch: Switch
     bind: Bind
     max_window: timedelta
+    select: str
     require_token: bool
     forwarded: str
     max_pause: timedelta
@@ -67,6 +70,7 @@ class Settings:
         switch: Switch | str | os.PathLike[str] | None = None,
         bind: str | None = None,
         max_window: timedelta | str | None = None,
+        select: str | None = None,
         require_token: bool | None = None,
         forwarded: str | None = None,
         max_pause: timedelta | str | None = None,
@@ -89,6 +93,7 @@ class Settings:
             switch=switch_from(switch, environ=source.environ, max_window=longest, clock=clock),
             bind=parse_bind(*source.choose("bind", bind, DEFAULT_BIND)),
             max_window=longest,
+            select=_choice(*source.choose("select", select, DEFAULT_SELECT), SELECT_CHOICES),
             require_token=_boolean(*source.choose("require_token", require_token, False)),
             forwarded=_choice(*source.choose("forwarded", forwarded, DEFAULT_FORWARDED), FORWARDED_CHOICES),
             max_pause=_duration(*source.choose("max_pause", max_pause, DEFAULT_MAX_PAUSE)),
@@ -139,13 +144,21 @@ class Settings:
 
     def doubts(self) -> list[str]:
         """What is allowed and hardly meant, each a sentence with its remedy: for the log, and for the checks."""
-        found = openness(self.allow)
-        needs_token = self.bind.is_local and self.debugger == "gatekeeper"
-        if needs_token and not self.shared_token and self.switch.read():
-            found.append(
-                f"STAGEDOOR_UNTIL has opened a window, and nobody can attach to {self.bind}: a peer on loopback or on a"
-                " Unix socket needs the window's token. Set STAGEDOOR_TOKEN."
-            )
+        by_token = self.select == "token"
+        # A local port asks for no address either.
+        found = openness(self.allow, only_port=by_token) if not (by_token and self.bind.is_local) else []
+        if not self.shared_token and self.switch.read():
+            what = "STAGEDOOR_UNTIL has opened a window, and"
+            if self.bind.is_local and self.debugger == "gatekeeper":
+                found.append(
+                    f"{what} nobody can attach to {self.bind}: a peer on loopback or on a Unix socket needs the window's"
+                    " token. Set STAGEDOOR_TOKEN."
+                )
+            if by_token or self.require_token:
+                asking = 'select="token"' if by_token else "require_token"
+                found.append(
+                    f"{what} no request can match: nobody knows the token that {asking} asks for. Set STAGEDOOR_TOKEN."
+                )
         return found
 
     def gatekeeper_config(self) -> GatekeeperConfig:

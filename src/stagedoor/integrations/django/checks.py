@@ -41,7 +41,7 @@ def check_settings(app_configs: Any, **others: Any) -> list[CheckMessage]:
     except ConfigurationError as error:
         return [_wrong(error)]
     # Which of several keyword arguments of wsgi.py's is another matter: see check_application.
-    if not read.allow and "STAGEDOOR_ALLOW" in configuration():
+    if "STAGEDOOR_ALLOW" in configuration() and _lets_nobody_in(read):
         return [_nobody("STAGEDOOR_ALLOW")]
     return _doubtful(read)
 
@@ -64,7 +64,7 @@ def check_application(app_configs: Any, **others: Any) -> list[CheckMessage]:
     if door is None:
         return [_not_behind(application, passage)]
     found: list[CheckMessage] = []
-    if not door.settings.allow and "STAGEDOOR_ALLOW" not in configuration():
+    if "STAGEDOOR_ALLOW" not in configuration() and _lets_nobody_in(door.settings):
         found.append(_nobody("allow"))
     said = check_settings(None)
     found += [each for each in _doubtful(door.settings) if each not in said]
@@ -89,6 +89,10 @@ def _doubtful(read: Settings) -> list[CheckMessage]:
     return [checks.Warning(doubt, id="stagedoor.W005") for doubt in read.doubts()]
 
 
+def _lets_nobody_in(read: Settings) -> bool:
+    return not read.allow and read.select == "address"
+
+
 def _nobody(name: str) -> CheckMessage:
     hint = 'Name the addresses that may debug, such as STAGEDOOR_ALLOW = ["203.0.113.7"].'
     return checks.Warning(f"{name} lets nobody in, so no request is ever debugged.", hint=hint, id="stagedoor.W001")
@@ -99,7 +103,7 @@ def _not_behind(application: object, passage: Passage) -> CheckMessage:
         return checks.Warning("WSGI_APPLICATION is not behind Stagedoor.", hint=_WRAP, id="stagedoor.W002")
     hiding = ", ".join(sorted({_named(layer) for layer in ends(application)}))
     problem = f"It can't be told whether WSGI_APPLICATION is behind Stagedoor: {hiding} does not show what it wraps."
-    hint = "Open a window and request a page from an allowed address: its response then has the header Stagedoor."
+    hint = "Open a window and request a page as a developer does: its response then has the header Stagedoor."
     return checks.Warning(problem, hint=hint, id="stagedoor.W002")
 
 
