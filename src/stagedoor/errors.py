@@ -62,6 +62,19 @@ class WindowRefused(StagedoorError):
         super().__init__(problem + (f" {remedy}" if remedy else ""))
 
 
+class PassRefused(StagedoorError):
+    """A pass was asked for that can't be made, because no window is open for example.
+
+    :param problem: what was refused and why, a whole sentence.
+    :param remedy: what to do, a whole sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem + (f" {remedy}" if remedy else ""))
+
+
 class DebuggerError(StagedoorError):
     """The debugger can't be started or stopped: the request goes on undebugged.
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
+from stagedoor.access.passes import make_passes
 from stagedoor.control.place import folder_beside
 from stagedoor.switches import FileSwitch, user_name
-from stagedoor.window.window import parse_time, window_id
+from stagedoor.window.window import format_time, parse_time, window_id
 from support.waiting import wait_for
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -358,6 +359,77 @@ class TestUntil:
         assert is_one_line(result.stderr)
 
 
+class TestPass:
+    def test_prints_both_and_how_to_use_them(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        window = switch.open(timedelta(minutes=30), opened_by="anna@staging")
+        result = stagedoor("pass", "anna-2")
+        assert (result.returncode, result.stderr) == (0, "")
+        made = make_passes("anna-2", window.token)
+        words = result.stdout.split()
+        assert words.count(made.request) == words.count(made.attach) == 1
+        assert words.index("X-Stagedoor-Token,") < words.index(made.request) < words.index(made.attach)
+        assert says(result, 'the cookie "stagedoor_token"')
+        assert says(result, 'as "stagedoorToken" in launch.json')
+        assert says(result, f"They end with this window, at {format_time(window.expires_at)} as it is")
+        assert window.token not in result.stdout
+        assert fits_a_terminal(result.stdout)
+
+    def test_prints_json_that_stays_the_same_for_the_window(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        window = switch.open(timedelta(minutes=30), opened_by="anna@staging")
+        made = make_passes("anna", window.token)
+        for _ in range(2):
+            result = stagedoor("pass", "anna", "--json")
+            assert document(result) == {"name": "anna", "request": made.request, "attach": made.attach}
+            assert (result.returncode, result.stderr) == (0, "")
+            switch.open(timedelta(minutes=40), opened_by="anna@staging")
+        switch.close()
+        switch.open(timedelta(minutes=30), opened_by="anna@staging")
+        assert document(stagedoor("pass", "anna", "--json")).keys() == {"name", "request", "attach"}
+        assert document(stagedoor("pass", "anna", "--json"))["request"] != made.request
+
+    def test_is_refused_while_no_window_is_open(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        for arguments in (["pass", "anna"], ["pass", "anna", "--json"]):
+            result = stagedoor(*arguments)
+            assert (result.returncode, result.stdout) == (1, "")
+            assert is_one_line(result.stderr)
+            assert f"No pass was made for anna: no window is open in the file switch {switch.path}." in result.stderr
+            assert "stagedoor open --for 30m" in result.stderr
+
+    def test_of_a_switch_that_cannot_be_trusted_is_refused(self, stagedoor: Stagedoor, switch: FileSwitch) -> None:
+        switch.open(timedelta(minutes=30), opened_by="anna@staging")
+        switch.path.chmod(0o666)
+        result = stagedoor("pass", "anna")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert is_one_line(result.stderr)
+
+    @pytest.mark.parametrize(
+        ("token", "code", "said"),
+        [
+            pytest.param(None, 1, "nobody knows it, because STAGEDOOR_TOKEN is not set", id="none"),
+            pytest.param("x" * 31, 1, "has 31 characters", id="one that is too short for passes"),
+            pytest.param("x" * 15, 2, "STAGEDOOR_TOKEN='(15 characters)' can't be a token", id="one too short"),
+            pytest.param("x" * 32, 0, "They last as long as STAGEDOOR_TOKEN is the same.", id="one long enough"),
+        ],
+    )
+    def test_needs_a_token_of_which_passes_can_be_made(
+        self, stagedoor: Stagedoor, token: str | None, code: int, said: str
+    ) -> None:
+        variables = {"STAGEDOOR_UNTIL": format_time(datetime.now(UTC) + timedelta(minutes=30))}
+        result = stagedoor(
+            "pass", "anna", STAGEDOOR_SWITCH="", **variables, **({"STAGEDOOR_TOKEN": token} if token else {})
+        )
+        assert result.returncode == code
+        assert said in " ".join((result.stderr or result.stdout).split())
+        assert (result.stdout == "") == (code != 0)
+        assert not result.stderr or is_one_line(result.stderr)
+        assert token is None or token not in result.stdout + result.stderr
+
+    def test_of_the_environment_without_a_window_is_refused(self, stagedoor: Stagedoor) -> None:
+        result = stagedoor("pass", "anna", STAGEDOOR_SWITCH="", STAGEDOOR_UNTIL="2001-01-01T00:00:00Z")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "no window is open in the environment switch STAGEDOOR_UNTIL" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("address", "allow", "code", "said"),
     [
@@ -448,6 +520,11 @@ class TestLaunchJson:
         pytest.param(["check", "::1", "--allow", "x"], {}, "--allow='x'", id="check against nonsense"),
         pytest.param(["launch-json", "--root", "/no/such"], {}, "is not a folder", id="a root that is not there"),
         pytest.param(["launch-json", "--bind", "5678"], {}, "--bind='5678'", id="a port without an address"),
+        pytest.param(["pass"], {}, "NAME", id="pass without a name"),
+        pytest.param(["pass", "Anna"], {}, "NAME='Anna' is no name for a pass", id="a pass for a capital letter"),
+        pytest.param(["pass", "10.0.0.1"], {}, "NAME='10.0.0.1'", id="a pass for an address"),
+        pytest.param(["pass", "a\nb"], {}, "NAME='a\\nb'", id="a pass for a line break"),
+        pytest.param(["pass", "anna", "--switch", "memory"], {}, "no command reaches it", id="a pass, memory switch"),
         pytest.param(["demo", "--server"], {}, "--server", id="demo with an unknown option"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from stagedoor import ConfigurationError
+from stagedoor.access.passes import make_passes
 from stagedoor.switches import FileSwitch
 from stagedoor.window.window import format_time
 from support.integrated import OnDjango, OnFlask, Site
@@ -56,6 +58,7 @@ def test_every_setting_can_stand_in_the_configuration(new_site: NewSite, tmp_pat
         STAGEDOOR_SWITCH=str(tmp_path / "window.json"),
         STAGEDOOR_BIND="127.0.0.1:5999",
         STAGEDOOR_MAX_WINDOW=timedelta(hours=1),
+        STAGEDOOR_SELECT="token",
         STAGEDOOR_REQUIRE_TOKEN=True,
         STAGEDOOR_FORWARDED="ignore",
         STAGEDOOR_MAX_PAUSE="5m",
@@ -66,7 +69,7 @@ def test_every_setting_can_stand_in_the_configuration(new_site: NewSite, tmp_pat
     assert list(settings.allow) == ["192.0.2.1", "2001:db8::/48"]
     assert settings.switch.path == tmp_path / "window.json"
     assert (str(settings.bind), settings.max_window) == ("127.0.0.1:5999", timedelta(hours=1))
-    assert (settings.require_token, settings.forwarded) == (True, "ignore")
+    assert (settings.select, settings.require_token, settings.forwarded) == ("token", True, "ignore")
     assert (settings.max_pause, settings.debugger) == (timedelta(minutes=5), "listen")
     assert settings.break_on({"PATH_INFO": "/checkout/pay"})
 
@@ -141,6 +144,21 @@ def test_it_knows_the_sites_other_settings(site: Site) -> None:
     assert site.run("open", "--for", "2h").code == 1, "longer than its max_window"
 
 
+def test_it_makes_passes_of_the_sites_window(site: Site, switch: FileSwitch) -> None:
+    assert site.run("pass", "anna").code == 1
+    made = make_passes("anna", switch.open(timedelta(minutes=5), opened_by="me").token)
+    printed = site.run("pass", "anna", "--json")
+    assert printed.code == 0
+    assert json.loads(printed.out) == {"name": "anna", "request": made.request, "attach": made.attach}
+    assert site.run("pass", "Anna").code == 2
+
+
+def test_it_knows_how_the_sites_requests_are_selected(new_site: NewSite, switch: FileSwitch) -> None:
+    by_token = new_site(STAGEDOOR_SWITCH=str(switch.path), STAGEDOOR_SELECT="token")
+    assert "over https, with the token or a pass" in " ".join(by_token.run("open", "--for", "30m").out.split())
+    assert "Requests from any address match" in by_token.run("check", "192.0.2.1").out
+
+
 def test_it_knows_the_sites_debugger(new_site: NewSite, site: Site, switch: FileSwitch) -> None:
     site.run("open", "--for", "30m")
     assert "next matching request starts it" in " ".join(site.run("status").out.split())
@@ -194,7 +212,7 @@ def test_bad_usage_is_that_of_the_command(site: Site, command: str) -> None:
     assert site.run(*command.split()).code == 2
 
 
-@pytest.mark.parametrize("command", ["open", "close", "status", "gatekeeper --foreground"])
+@pytest.mark.parametrize("command", ["open", "close", "status", "pass anna", "gatekeeper --foreground"])
 def test_a_switch_inside_the_process_is_out_of_the_commands_reach(new_site: NewSite, command: str) -> None:
     refused = new_site(STAGEDOOR_SWITCH="memory").run(*command.split())
     assert refused.code == 2

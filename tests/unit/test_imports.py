@@ -206,7 +206,7 @@ main(sys.argv[1:])
 print(json.dumps(sorted(sys.modules)), file=output)
 """
 #: What no command needs but those that are about it.
-ROOMS = {"windows", "status", "check", "launch_json", "running", "report", "port_check"}
+ROOMS = {"windows", "status", "passes", "check", "launch_json", "running", "report", "port_check"}
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,7 @@ ROOMS = {"windows", "status", "check", "launch_json", "running", "report", "port
         ("check 10.0.0.1", {"check"}, set()),
         ("launch-json", {"launch_json"}, {"stagedoor.launch_json"}),
         ("status", {"status", "report"}, set()),
+        ("pass anna", {"passes", "report"}, set()),
         ("close", {"windows", "report", "port_check"}, {"stagedoor.launch_json", "stagedoor.gatekeeper"}),
         ("until 30m", {"windows", "report", "port_check"}, {"stagedoor.launch_json", "stagedoor.gatekeeper"}),
     ],

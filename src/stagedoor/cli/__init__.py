@@ -2,8 +2,8 @@
 
 ``command`` finds what was asked for, runs it and makes the exit code, ``grammar`` holds the commands' names and options,
 ``settings`` what these come to together with the environment. The commands, each loaded only when it is asked for:
-``windows`` (open, close, until), ``status``, ``check``, ``launch_json``, ``running`` (gatekeeper, demo). ``report`` shows
-a window and its switch, ``port_check`` looks at the debug port before one is opened.
+``windows`` (open, close, until), ``status``, ``passes``, ``check``, ``launch_json``, ``running`` (gatekeeper, demo).
+``report`` shows a window and its switch, ``port_check`` looks at the debug port before one is opened.
 """
 
 from .command import main

@@ -70,6 +70,8 @@ def _function(command: str) -> Callable[[Namespace, Mapping[str, str]], int]:
             from .windows import print_until as function
         case "status":
             from .status import show_status as function
+        case "pass":
+            from .passes import print_passes as function
         case "check":
             from .check import check_address as function
         case "launch-json":

@@ -66,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     status = command("status", "show the window, its token and who is attached", *_SETTINGS, "json")
     watching = "show it again each second, until Ctrl-C; with --json one document a line"
     status.add_argument("--watch", action="store_true", help=watching)
+    passes = command("pass", "print a developer's passes, which tell several apart", "switch", "json")
+    passes.add_argument("name", metavar="NAME", help="whose they are, such as anna")
     gatekeeper = command("gatekeeper", "run the gatekeeper under a supervisor", *_SETTINGS)
     gatekeeper.add_argument("--foreground", action="store_true", required=True, help="do not detach; the only way")
     until = command("until", "print the time after a while, for STAGEDOOR_UNTIL")

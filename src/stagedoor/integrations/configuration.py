@@ -98,7 +98,7 @@ def run_command(settings: Settings, arguments: Sequence[str]) -> int:
     return main(arguments, _environment(settings))
 
 
-_SWITCHING = (["open"], ["close"], ["status"], ["gatekeeper"])
+_SWITCHING = (["open"], ["close"], ["status"], ["pass"], ["gatekeeper"])
 
 
 def _environment(settings: Settings) -> dict[str, str]:
