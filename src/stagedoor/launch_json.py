@@ -40,7 +40,7 @@ def launch_json(host: str, port: int, root: str, *, name: str = "Stagedoor", ins
             {
                 "id": "stagedoorToken",
                 "type": "promptString",
-                "description": 'The token of the open window: "stagedoor status" on the server shows it',
+                "description": 'The token of the open window, or your pass: "stagedoor status" or "pass" on the server has it',
                 "password": True,
             }
         ],

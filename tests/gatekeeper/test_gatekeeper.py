@@ -10,8 +10,9 @@ import socket
 from contextlib import closing
 
 from conftest import ServeGated
+from stagedoor.access.passes import make_passes
 from support.gatekeepers import GatedServer
-from support.servers import ALLOWED, OTHER, Answer
+from support.servers import ALLOWED, OTHER, Answer, is_listening
 from support.waiting import wait_for
 
 
@@ -28,6 +29,32 @@ def test_a_window_without_a_client_traces_nothing(serve_gated: ServeGated) -> No
     server.joined()
     assert server.get("/view?a", ALLOWED).headers["Stagedoor"].endswith("client=waiting")
     assert not any(server.report()["debugger_loaded"] for _ in range(10))
+
+
+def test_a_developer_with_passes_is_debugged_where_an_allowed_address_is_not_enough(serve_gated: ServeGated) -> None:
+    server = serve_gated("gunicorn", "workers=1 threads=4", STAGEDOOR_REQUIRE_TOKEN="1")
+    anna = make_passes("anna", server.open().token)
+    header, cookie = {"X-Stagedoor-Token": anna.request}, {"Cookie": f"a=b; stagedoor_token={anna.request}"}
+
+    def has_gatekeeper() -> bool:
+        said = server.get("/pid", ALLOWED, header).headers.get("Stagedoor", "")
+        return said.endswith("client=waiting") and is_listening(server.debug_port)
+
+    wait_for(has_gatekeeper, "a request with the pass to have the debug port opened", timeout=10)
+    ide = server.ide("view", token=anna.attach)
+    for headers in (header, cookie):
+        paused = server.start_get("/view?mine", ALLOWED, headers)
+        ide.stopped().resume()
+        assert paused.answer().body == "total 7 for mine"
+    for carried in (
+        {},
+        {"X-Stagedoor-Token": anna.attach},
+        {"X-Stagedoor-Token": make_passes("anna", "x" * 43).request},
+    ):
+        assert "Stagedoor" not in server.get("/view?other", ALLOWED, carried).headers
+    assert f"of anna, from {ALLOWED}, the first of this window" in server.log
+    assert anna.request not in server.log
+    assert anna.attach not in server.log
 
 
 def test_no_request_waits_for_the_start_of_the_gatekeeper(serve_gated: ServeGated) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import FrameType
 from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
@@ -17,6 +18,7 @@ import pytest
 
 from stagedoor import StageDoor
 from stagedoor.access.passes import make_passes
+from stagedoor.request import DebuggedRequest
 from support.servers import ALLOWED, OTHER
 from support.stage import Environ, Stage, make_environ, serve, unfinished
 from support.waiting import wait_for
@@ -506,6 +508,28 @@ def test_the_log_says_once_whose_requests_match(caplog: pytest.LogCaptureFixture
     assert refused == ["pass"]
     assert token not in caplog.text
     assert not any(each in caplog.text for each in (anna.request, anna.attach, ben.request))
+    door.close()
+
+
+@pytest.mark.parametrize("source", [ALLOWED, f"::ffff:{ALLOWED}"])
+def test_the_request_knows_whose_it_is(source: str) -> None:
+    owners: list[str] = []
+
+    def app(environ: Environ, start_response: Any) -> list[bytes]:
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if isinstance(request := frame.f_locals.get("self"), DebuggedRequest):
+                owners.append(request.owner)
+            frame = frame.f_back
+        start_response("200 OK", [])
+        return []
+
+    door = StageDoor(app, allow=ALLOWED, switch="memory", debugger="listen", bind="127.0.0.1:1")
+    token = door.open(timedelta(minutes=5)).token
+    for carried in (None, token, make_passes("anna", token).request):
+        headers = {"X-Stagedoor": "ignore"} | ({"X-Stagedoor-Token": carried} if carried is not None else {})
+        serve(door, make_environ("/", source, headers))
+    assert owners == [ALLOWED, ALLOWED, "anna"]
     door.close()
 
 

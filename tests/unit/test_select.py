@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from stagedoor import StageDoor
 from stagedoor.access.passes import make_passes
@@ -130,6 +131,20 @@ def test_a_flood_of_visitors_writes_a_few_lines_of_no_importance(
 def test_behind_a_proxy_that_no_proxy_fix_has_handled_nothing_matches(door: tuple[StageDoor, str]) -> None:
     made, token = door
     assert not matches(made, ANYWHERE, X_Stagedoor_Token=token, X_Forwarded_For="203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("proto", "x_proto", "expected"), [("https", 1, True), ("http", 1, False), ("https", 0, False)]
+)
+def test_where_https_ends_at_a_proxy_proxy_fix_says_so(
+    door: tuple[StageDoor, str], caplog: pytest.LogCaptureFixture, proto: str, x_proto: int, expected: bool
+) -> None:
+    made, token = door
+    carried = {"X-Stagedoor": "ignore", "X-Stagedoor-Token": make_passes("anna", token).request}
+    environ = make_environ("/", "127.0.0.1", carried | {"X-Forwarded-For": ANYWHERE, "X-Forwarded-Proto": proto})
+    assert (serve(ProxyFix(made, x_for=1, x_proto=x_proto), environ).header is not None) is expected
+    said = f"GET / of anna, from {ANYWHERE}" if expected else f"a request from {ANYWHERE} carried"
+    assert said in caplog.text
 
 
 # The setting

@@ -178,9 +178,9 @@ def _read(presented: str | None, token: str, purpose: Purpose) -> _Held:
 
 
 def _best_of(carried: Sequence[str], token: str) -> _Held:
-    """The pass, else the token, else what came first."""
+    """The pass, else the token, else a pass that is none, else what came first."""
     held = [_read(each, token, "request") for each in carried]
-    return max(held, key=lambda each: each.is_valid + (each.is_valid and each.name is not None), default=_Held())
+    return max(held, key=lambda each: (each.is_valid, each.name is not None), default=_Held())
 
 
 def _bare(presented: str) -> str:
