@@ -122,7 +122,8 @@ class Job:
         if self._name is None and request is None:
             _tell_once(tracing, what)
             return None
-        job = tracing.begin(self._name or f"{what}, for {request.request}", is_job=True, of=request)  # type: ignore[union-attr]
+        everybodys = tracing.sessions.everybodys if tracing.sessions is not None else None
+        job = tracing.begin(self._name or f"{what}, for {request.request}", is_job=True, of=request, session=everybodys)  # type: ignore[union-attr]
         if job is None:
             return None
         if not tracing.enter(job, running=running):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import serving
+from .access.addresses import normalized
 from .audit import Audit
 from .body import wrapped_body
 from .settings.break_on import BreakOn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DIRECTIVE_HEADER, DIRECTIVE_COOKIE = "HTTP_X_STAGEDOOR", "stagedoor"
 RESPONSE_HEADER = "Stagedoor"
+#: The longest label in an IDE, in characters.
+_SHOWN = 120
 
 
 class Requests:
@@ -94,16 +97,20 @@ class DebuggedRequest:
         if reason is not None:
             self._requests.audit.failed("server", f"{reason} The request goes on undebugged.")
             return _busy(reason)
-        tracing, reason = debugger.arm(window, self._request, multithread=multithread)
+        owner = normalized(str(environ.get("REMOTE_ADDR", ""))) or ""
+        tracing, reason, session = debugger.arm(window, self._request, multithread=multithread, owner=owner)
         if reason is not None:
             return _busy(reason)
         if tracing is None or not tracing.attached:
             return "waiting"
-        if tracing.is_full:
-            tracing.run_past(self._request)
+        if tracing.is_full(session):
+            tracing.run_past(self._request, session)
             return _busy("as many requests of this worker are paused as may be")
         self._matching = tracing.begin(
-            self._request, stop_at_entry=directive == "break" or self._requests.stops_at_entry(environ)
+            self._request,
+            stop_at_entry=directive == "break" or self._requests.stops_at_entry(environ),
+            session=session,
+            shown=shown_label(environ),
         )
         self._tracing = tracing
         self._requests.lookout.tell(tracing)
@@ -223,6 +230,16 @@ def label(environ: Mapping[str, Any]) -> str:
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
     printable = "".join(character if character.isprintable() else "?" for character in path[:200])
     return f"{str(environ.get('REQUEST_METHOD', '?'))[:20]} {printable}"
+
+
+def shown_label(environ: Mapping[str, Any]) -> str:
+    """A request as its developer's IDE names it, query included: ``GET /checkout?item=3``, of 120 characters at most. It goes
+    to whoever has sent it, and into no log.
+    """
+    query = str(environ.get("QUERY_STRING", ""))
+    full = label(environ) + (f"?{query}" if query else "")
+    printable = "".join(character if character.isprintable() else "?" for character in full[:1000])
+    return printable if len(printable) <= _SHOWN else f"{printable[: _SHOWN - 1]}…"
 
 
 def _is_server_error(arguments: tuple[Any, ...]) -> bool:

@@ -39,8 +39,8 @@ class ControlConnection:
         self._buffer = b""
         #: The gatekeeper's process id, from the kernel; 0 where it does not tell.
         self.peer = 0
-        #: What the welcome said of the client.
-        self.received = "off"
+        #: What the welcome said.
+        self.received: ControlMessage = {}
         try:
             self._socket.settimeout(timeout)
             with within_reach(path) as address:

@@ -2,14 +2,15 @@
 
 Both ways, one JSON object a line, in ASCII, at most :data:`LINE_CAP` bytes with its line feed::
 
-    worker  -> {"hello": {"digest": "...", "window": "...", "pid": 4242}}
-            <- {"welcome": {"client": "on"}}            or {"refused": "why"}, and the connection ends; it is asked
+    worker  -> {"hello": {"digest": "...", "window": "...", "pid": 4242, "cwd": "/srv"}}
+            <- {"welcome": {"sessions": S}}             or {"refused": "why"}, and the connection ends; it is asked
                                                         again if "again" is true, and "remedy" says what to do
-            <- {"client": "on"}, {"client": "off"}, {"client": "ignored"}
-    worker  -> {"seen": "on"}                           requests are treated so from now on
+            <- {"sessions": S}                          S = {"revision": 7, "owners": {"anna": "s1", "*": "s2"}}
+    worker  -> {"seen": 7}                              requests are treated so from now on
             -> {"join": "GET /checkout"}                about to bring its debugger, for this request
-            -> {"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}}
-            -> {"resumed": {"thread": 1}}, {"console": "..."}
+            -> {"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12", "session": "s1", "number": 3}}
+            -> {"resumed": {"thread": 1, "session": "s1", "number": 3}}
+            -> {"console": "...", "session": "s1", "important": true}   without a session: to everybody
             -> {"window": {...}}, {"over": "why"}       of a switch that only workers read: moved, closed
             <- {"audit": {"event": "...", "sentence": "...", "level": 20, "fields": {}}}
             <- {"closed": "why"}, and the connection ends

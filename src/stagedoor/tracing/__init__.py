@@ -22,14 +22,16 @@ production a newer release is loaded only where the self-test (:mod:`stagedoor.t
 
 from .loading import Release, installed_release
 from .releases import REMEDY, trust
-from .state import Matching, Pause, TracingListener
+from .state import EVERYBODY, Matching, Pause, Sessions, TracingListener
 from .tracing import Tracing, current_tracing, refuse_other_debugger, stop_on_exception
 
 __all__ = [
+    "EVERYBODY",
     "REMEDY",
     "Matching",
     "Pause",
     "Release",
+    "Sessions",
     "Tracing",
     "TracingListener",
     "current_tracing",

@@ -103,7 +103,7 @@ class AsyncViews:
         caller.request_itself.undebugged = reason
         if not self._told:
             self._told = True
-            self._tracing.say(f"Stagedoor: {caller.request}: {' '.join(reason)}")
+            self._tracing.say(f"Stagedoor: {caller.request}: {' '.join(reason)}", caller)
 
     def begin(self, caller: Matching, *, on_loop: bool) -> Matching | None:
         """Let the calling thread run a part of ``caller``'s request, if it serves nobody else."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .state import Matching
+from .breakpoints import Breakpoints
+from .events import Events
+from .state import Matching, Sessions
 from .threads import MonitoredThreads, SettraceThreads
 
 
@@ -16,6 +18,11 @@ class Debuggee:
         self._threads: MonitoredThreads | SettraceThreads
         self._debugger: Any = None
         self._stopped = False
+        self._events: Events
+        self.breakpoints: Breakpoints
+        #: The sessions that the gatekeeper has; ``None`` without one: there is one client, and all is its.
+        self.sessions: Sessions | None = None
+        self._filters: dict[str, frozenset[str]] = {}
 
     @property
     def attached(self) -> bool:
@@ -35,16 +42,26 @@ class Debuggee:
         setup = self._internals.pydevd.SetupHolder.setup if self._internals else None
         return setup.get("access-token") if setup else None
 
-    def say(self, text: str) -> None:
-        """Show the developer a line in the IDE's debug console."""
+    def say(self, text: str, matching: Matching | None = None) -> None:
+        """Show a line in the IDE's debug console.
+
+        :param matching: whose developer reads it; ``None``: everybody's.
+        """
         debugger = self._debugger
         if debugger is not None and not self._stopped:
-            debugger.writer.add_command(debugger.cmd_factory.make_console_message(f"{text}\n"))
+            self._events.said(debugger, text, matching)
 
-    def _report_exit(self, matching: Matching) -> None:
-        if matching.was_paused and self.attached:
-            # The client knows this thread by its request, and would show it as running for good.
-            self._internals.report_thread_exited(self._debugger, matching.thread)
+    def set_filters(self, filters: dict[str, frozenset[str]]) -> None:
+        """On which exceptions each session stops."""
+        self._filters = filters
+
+    def _report_over(self, matching: Matching) -> None:
+        if self.attached:
+            if matching.was_paused:
+                # The client knows this thread by its request, and would show it as running for good.
+                self._events.thread_exited(self._debugger, matching)
+            if matching.session is not None:
+                self._events.over(self._debugger, matching)
 
     def forget_in_child(self) -> None:
         """In a forked child: it does not run there."""

@@ -6,12 +6,19 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from functools import cache
 from typing import Any
 
 from .overflow import within_the_limit
 from .state import Owner
 
+#: pydevd's attributes that hold the breakpoints for exceptions, and the filters that they stand for.
+EXCEPTION_FILTERS = {
+    "break_on_caught_exceptions": "raised",
+    "break_on_uncaught_exceptions": "uncaught",
+    "break_on_user_uncaught_exceptions": "userUnhandled",
+}
 #: The methods of pydevd's debugger that are overridden, with their parameters. One that is renamed would never be called.
 OVERRIDDEN = {
     "__init__": "self set_as_global",
@@ -24,6 +31,8 @@ OVERRIDDEN = {
     "do_wait_suspend": "self thread frame event arg exception_type",
     "handle_breakpoint_condition": "self info pybreakpoint new_frame",
     "handle_breakpoint_expression": "self pybreakpoint info new_frame",
+    "consolidate_breakpoints": "self canonical_normalized_filename id_to_breakpoint file_to_line_to_breakpoints",
+    "get_plugin_lazy_init": "self",
     "notify_thread_created": "self thread_id thread use_lock",
     "enable_output_redirection": "self redirect_stdout redirect_stderr",
     "setup_auto_reload_watcher": "self enable_auto_reload watch_dirs poll_target_time exclude_patterns include_patterns",
@@ -32,9 +41,16 @@ OVERRIDDEN = {
     "on_disconnect": "self",
 }
 #: Attributes of its that properties stand in the place of.
-OWN_PROPERTIES = ("multi_threads_single_notification", "stepping_resumes_all_threads")
+OWN_PROPERTIES = ("multi_threads_single_notification", "stepping_resumes_all_threads", *EXCEPTION_FILTERS)
 #: What the class adds. A release that has such a name itself would call ours.
-OWN_NAMES = ("has_client", "_serves", "_stagedoor")
+OWN_NAMES = (
+    "has_client",
+    "pause_thread",
+    "_serves",
+    "_stagedoor",
+    "_stagedoor_filters",
+    "_owners_exception_breakpoint",
+)
 
 _generation = 0
 
@@ -57,7 +73,13 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
         def __init__(self, tracing: Owner) -> None:
             global _generation
             self._stagedoor = weakref.ref(tracing)
+            self._stagedoor_filters: dict[str, deque[Any]] = {
+                # The last ones too: a thread may just be asking for one that has been replaced.
+                each: deque(maxlen=8)
+                for each in EXCEPTION_FILTERS.values()
+            }
             super().__init__()
+            self.get_exception_breakpoint: Any = self._owners_exception_breakpoint(self.get_exception_breakpoint)
             # Else a pause on a main thread would patch matplotlib, where the application has imported it.
             self._installed_gui_support = True
             # pydevd keeps what it knows of code objects by this number; it must never repeat in a process.
@@ -76,7 +98,7 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
             finally:
                 module.time = time
             if tracing is not None:
-                tracing.answer_every_request(self.reader)
+                tracing.serve_client(self.reader, self.writer)
 
         def _serves(self, ident: int | None) -> bool:
             tracing = self._stagedoor()
@@ -118,6 +140,10 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
             for each in concerned:
                 super().set_suspend(each, stop_reason, False, *args, **kwargs)
 
+        def pause_thread(self, thread: Any, stop_reason: int) -> None:
+            """Let one thread stop at its next line."""
+            super().set_suspend(thread, stop_reason, False, is_pause=True)
+
         def do_wait_suspend(self, thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
             tracing = self._stagedoor()
             if tracing is not None:
@@ -127,13 +153,58 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
 
         def handle_breakpoint_condition(self, info: Any, pybreakpoint: Any, new_frame: Any) -> Any:
             # What a client supplies runs for its own requests only, on whichever thread pydevd has come to ask.
-            return self._serves(threading.get_ident()) and super().handle_breakpoint_condition(
-                info, pybreakpoint, new_frame
-            )
+            tracing = self._stagedoor()
+            if tracing is None or not tracing.serves(threading.get_ident()):
+                return False
+            judge, evaluate = super().handle_breakpoint_condition, super().handle_breakpoint_expression
+
+            def text_of(breakpoint_: Any) -> str | None:
+                before, info.pydev_message = info.pydev_message, None
+                try:
+                    evaluate(breakpoint_, info, new_frame)
+                    return info.pydev_message  # type: ignore[no-any-return]
+                finally:
+                    info.pydev_message = before
+
+            return tracing.is_hit(pybreakpoint, new_frame, lambda each: judge(info, each, new_frame), text_of)
 
         def handle_breakpoint_expression(self, pybreakpoint: Any, info: Any, new_frame: Any) -> None:
             if self._serves(threading.get_ident()):
                 super().handle_breakpoint_expression(pybreakpoint, info, new_frame)
+
+        def consolidate_breakpoints(self, file: str, breakpoints: dict[int, Any], lines: Any) -> None:
+            # First: a thread that comes to one must find whose it is.
+            if (tracing := self._stagedoor()) is not None:
+                tracing.breakpoints_of(file, breakpoints)
+            super().consolidate_breakpoints(file, breakpoints, lines)
+
+        def _owners_exception_breakpoint(self, find: Any) -> Any:
+            """pydevd asks for the breakpoint on an exception on the thread that raises it: whose filters decide."""
+
+            def get_exception_breakpoint(kind: Any, breakpoints: Any) -> Any:
+                found, tracing = find(kind, breakpoints), self._stagedoor()
+                if found is None or tracing is None:
+                    return None
+                filters = self._stagedoor_filters
+                filter_ = next(
+                    (name for name in filters if any(each is breakpoints for each in list(filters[name]))), ""
+                )
+                return found if tracing.stops_on(filter_) else None
+
+            return get_exception_breakpoint
+
+        def get_plugin_lazy_init(self) -> Any:
+            plugin = super().get_plugin_lazy_init()
+            if plugin is not None and "exception_break" not in vars(plugin):
+                stop = plugin.exception_break
+
+                def exception_break(*args: Any, **kwargs: Any) -> Any:
+                    # It marks the thread as paused, which could not be taken back: a step would be lost.
+                    tracing = self._stagedoor()
+                    return stop(*args, **kwargs) if tracing is not None and tracing.stops_on("raised") else None
+
+                plugin.exception_break = exception_break
+            return plugin
 
         def notify_thread_created(self, *args: Any, **kwargs: Any) -> None:
             """Not done: threads that serve no matching request are nobody's business, the others show when they stop."""
@@ -163,4 +234,19 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
             if (tracing := self._stagedoor()) is not None:
                 tracing.client_gone()
 
+    for name, filter_ in EXCEPTION_FILTERS.items():
+        setattr(GuardedDebugger, name, _filter_property(f"_{name}", filter_))
     return GuardedDebugger
+
+
+def _filter_property(name: str, filter_: str) -> property:
+    """An attribute of which it is remembered what was set: pydevd asks with the object, and not for which filter."""
+
+    def get(debugger: Any) -> Any:
+        return vars(debugger)[name]
+
+    def set_(debugger: Any, breakpoints: Any) -> None:
+        debugger._stagedoor_filters[filter_].append(breakpoints)
+        vars(debugger)[name] = breakpoints
+
+    return property(get, set_)

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from stagedoor.dap.rules import Rule
 from stagedoor.errors import DebuggerError
 
 from .debugger import guarded_debugger_class
@@ -42,6 +43,13 @@ class Internals:
             self.commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
             self.schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
             self.net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
+            factory = importlib.import_module("_pydevd_bundle.pydevd_net_command_factory_json")
+            self.json_events: Any = factory.NetCommandFactoryJson
+            self.io: Any = importlib.import_module("_pydevd_bundle.pydevd_io")
+            self._bundle_comm: Any = importlib.import_module("_pydevd_bundle.pydevd_comm")
+            breakpoints = importlib.import_module("_pydevd_bundle.pydevd_breakpoints")
+            utils = importlib.import_module("_pydevd_bundle.pydevd_utils")
+            processor = importlib.import_module("_pydevd_bundle.pydevd_process_net_command_json")
             tracing = importlib.import_module("pydevd_tracing")
             if self.uses_monitoring:
                 facade = importlib.import_module("_pydevd_sys_monitoring.pydevd_sys_monitoring")
@@ -51,6 +59,12 @@ class Internals:
             wrong = str(missing)
         if wrong is not None:
             raise DebuggerError(f"debugpy {version} is not built as Stagedoor knows it ({wrong}).", _refit(version))
+        self._constants: Any = constants
+        self.filter_all_warnings: Any = constants.filter_all_warnings
+        self._line_breakpoint = breakpoints.LineBreakpoint
+        self._log_expression = utils.convert_dap_log_message_to_expression
+        self._hit_expression = processor.PyDevJsonCommandProcessor._get_hit_condition_expression
+        self.suspended: int = commands.CMD_THREAD_SUSPEND
         self._set_global_debugger = constants.set_global_debugger
         self.get_thread_id = constants.get_thread_id
         self._forget_locks_in_child = constants.after_fork
@@ -71,9 +85,17 @@ class Internals:
         #: What is in another's place for a moment, while a debugger is started or stopped.
         self._own = {name: getattr(self.pydevd, name) for name in ("PyDB", "settrace", "start_client", "time")}
 
-    def report_thread_exited(self, debugger: Any, thread: threading.Thread) -> None:
-        """Tell the client that a thread is gone, which pydevd does only when it is."""
-        debugger.writer.add_command(debugger.cmd_factory.make_thread_killed_message(self.get_thread_id(thread)))
+    def breakpoint_of(self, id_: int, rule: Rule) -> Any:
+        """pydevd's own breakpoint for what a rule asks, which counts and judges as one of its would. It is set nowhere."""
+        log = self._log_expression(rule.log_message) if rule.log_message else None
+        hits = self._hit_expression(None, rule.hit_condition)
+        return self._line_breakpoint(
+            id_, 0, rule.condition, "None", log, "NONE", hit_condition=hits, is_logpoint=log is not None
+        )
+
+    def set_filter_all_warnings(self, manager: Any) -> None:
+        """Put another context manager in the place of the one within which pydevd evaluates."""
+        self._constants.filter_all_warnings = self._bundle_comm.filter_all_warnings = manager
 
     def run_thread(self, thread: threading.Thread) -> None:
         """Forget a pause or a step of ``thread``'s."""
@@ -88,6 +110,11 @@ class Internals:
     def steps_in(self, thread: threading.Thread) -> bool:
         """Whether ``thread`` is to stop at the next line, whichever function that is in."""
         return self.set_additional_thread_info(thread).pydev_step_cmd in self._steps_in
+
+    def is_to_stop(self, thread: threading.Thread) -> bool:
+        """Whether ``thread`` is to stop at its next line, by a step or a pause."""
+        info = self.set_additional_thread_info(thread)
+        return self.steps_in(thread) or info.pydev_state != self._state_run
 
     def step_into_my_code(self, thread: threading.Thread) -> None:
         """Stop ``thread`` at the next line of the user's code, as a step into it would."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .requests import Requests
+from .sharing import may_pause
 from .state import Matching, Pause, TracingListener
 
 
@@ -22,36 +24,116 @@ class Pauses(Requests):
         self._listener = listener
         # Held while a thread takes one of the pauses that may be at the same time. By its own thread it can be taken again.
         self._pausing = threading.RLock()
-        #: How many requests have run on since as many are paused as may be.
-        self._ran_past = 0
+        #: How many requests of each session have run on since as many are paused as may be.
+        self._ran_past: Counter[str | None] = Counter()
         #: How many requests may be paused at the same time; ``None``: as many as come.
         self.pause_limit: int | None = None
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many requests are paused as may be."""
+    def is_full(self, session: str | None = None) -> bool:
+        """Whether as many requests are paused as may be for one session."""
         if self.pause_limit is None:
             return False
         matching = list(self._matching.values())
         paused = {each.request_itself for each in matching if each.pause is not None and not each.is_job}
-        return len(paused) >= self.pause_limit
+        sessions = self.sessions
+        others = sessions.keys if sessions is not None else frozenset()
+        return not may_pause(self.pause_limit, Counter(each.session for each in paused), session, others - self._left)
 
-    def run_past(self, request: str) -> None:
-        """A matching request runs on, because as many are paused as may be. The listener hears of the first, and when one
-        of the paused requests has run on, of how many there were.
+    def run_past(self, request: str, session: str | None = None) -> None:
+        """A matching request runs on, because as many are paused as may be. The listener hears of the first of a session's,
+        and when one of the paused requests has run on, of how many there were.
         """
         with self._pausing:
-            self._ran_past += 1
-            is_first = self._ran_past == 1
+            self._ran_past[session] += 1
+            is_first = self._ran_past[session] == 1
         if is_first:
-            self._listener.not_paused(request, self.pause_limit or 0)
+            self._listener.not_paused(request, self.pause_limit or 0, session)
 
     def _pause_is_over(self, matching: Matching) -> None:
         with self._pausing:
             matching.pause = None
-            number, self._ran_past = self._ran_past, 0
-        if number:
-            self._listener.ran_past(number)
+            numbers, self._ran_past = self._ran_past, Counter()
+        for session, number in numbers.items():
+            self._listener.ran_past(number, session)
+
+    def pause(self, number: int) -> str | None:
+        """Stop the request with this number where it is, or as soon as a thread runs it again. Nobody else is stopped.
+
+        :returns: why not, a sentence.
+        """
+        with self._lock:
+            asked = next((each for each in list(self._begun) if each.number == number and not each.over), None)
+            if asked is None:
+                return "This request has ended."
+            request = asked.request_itself
+            parts = [each for each in list(self._matching.values()) if each.request_itself is request and not each.over]
+            if any(each.pause for each in parts):
+                return "This request is paused already."
+            if request.runs_on:
+                return "This request runs on, because it was continued for good."
+            if self.is_full(request.session) and not request.is_job:
+                return (
+                    "This request is not paused: as many of its worker are paused as may be. Continue one of yours, or"
+                    " wait for others."
+                )
+            request.pauses_next = not parts
+            for each in parts:
+                self._debugger.pause_thread(each.thread, self._internals.suspended)
+        return None
+
+    def forget_session(self, session: str) -> None:
+        """A session has gone: its requests run on for good, and its hits are forgotten."""
+        with self._pausing:
+            self._left.add(session)
+            own = [each for each in list(self._begun) if each.session == session]
+            for each in own:
+                each.request_itself.runs_on = True
+        for each in own:
+            if (pause := each.pause) is not None:
+                self.resume(pause, for_good=True)
+        self.breakpoints.forget_session(session)
+
+    def stops_on(self, filter_: str) -> bool:
+        """Whether the session of the calling thread's request stops on this kind of exceptions."""
+        matching = self.served()
+        if matching is None or matching.over or matching.request_itself.runs_on:
+            return False
+        return matching.session is None or filter_ in self._filters.get(matching.session, ())
+
+    def breakpoints_of(self, file: str, breakpoints: Mapping[int, Any]) -> None:
+        self.breakpoints.set_in(file, breakpoints)
+
+    def is_hit(
+        self, breakpoint_: Any, frame: Any, judge: Callable[[Any], Any], expression: Callable[[Any], str | None]
+    ) -> Any:
+        """Whether the calling thread stops at a breakpoint that has a condition: one of its session's there has to count.
+
+        :param judge: says so of one of pydevd's breakpoints, and counts.
+        :param expression: the text of its log message.
+        """
+        rules = self.breakpoints.rules_at(breakpoint_)
+        if rules is None:
+            return judge(breakpoint_)
+        matching = self.served()
+        if matching is None or matching.session is None or matching.over or matching.request_itself.runs_on:
+            return False
+        hits, place = [], self.breakpoints.place_of(breakpoint_)
+        # The same one may be there twice, as it was and as it will be: it counts once.
+        judged: dict[str | None, bool] = {}
+        for id_, rule in rules:
+            if rule.session != matching.session:
+                continue
+            if rule.key in judged and rule.key is not None:
+                counts = judged[rule.key]
+            else:
+                counting = self.breakpoints.counting(place, id_, rule)
+                counts = judged[rule.key] = not counting.has_condition or bool(judge(counting))
+                if counts and counting.is_logpoint and (text := expression(counting)):
+                    self._events.logged(self._debugger, matching, text, frame)
+            if counts and not rule.log_message:
+                hits.append(id_)
+        matching.hits = hits
+        return bool(hits)
 
     @property
     def pauses(self) -> list[Pause]:
@@ -70,7 +152,7 @@ class Pauses(Requests):
             self._internals.wake(self._debugger, matching.thread)
 
     def stop_on_exception(self, error: BaseException) -> None:
-        """See :func:`stagedoor.tracing.stop_on_exception`."""
+        """See :func:`stagedoor.tracing.stop_on_exception`. The filters of the request's own session decide."""
         matching = self.served()
         if (
             matching is not None
@@ -97,20 +179,33 @@ class Pauses(Requests):
         if matching.pause is not None:
             # Still the same pause: pydevd waits again after "jump to cursor".
             return wait()
-        pause = Pause(matching.request, ident, time.monotonic(), frame.f_code.co_filename, _line(frame, error))
+        session = matching.session
+        pause = Pause(
+            matching.request,
+            ident,
+            time.monotonic(),
+            frame.f_code.co_filename,
+            _line(frame, error),
+            session,
+            matching.number,
+        )
         with self._pausing:
-            if not self.is_full or matching.is_job or any(each.pause for each in self._others(matching)):
+            runs_on = matching.request_itself.runs_on  # since a moment: its session has gone
+            if not runs_on and (
+                not self.is_full(session) or matching.is_job or any(each.pause for each in self._others(matching))
+            ):
                 matching.pause = pause
         if matching.pause is None:
             self._internals.run_thread(thread)
-            self.run_past(matching.request)
+            if not runs_on:
+                self.run_past(matching.request, session)
             return None
         if error is not None:
             matching.shown.append(error)
         matching.was_paused = True
         for other in self._others(matching):
             # A step that came from one thread to the other ends with the first stop of either.
-            if other.pause is None and self._internals.steps_in(other.thread):
+            if other.pause is None and self._internals.is_to_stop(other.thread):
                 self._internals.run_thread(other.thread)
         self._threads.rest(matching)
         self._listener.paused(pause)
@@ -124,7 +219,7 @@ class Pauses(Requests):
             if self._stopped or matching.over:
                 self._internals.run_thread(thread)
                 self._threads.deny()
-                self._report_exit(matching)
+                self._report_over(matching)
             else:
                 self._threads.run(matching)
             self._listener.resumed(pause, time.monotonic() - pause.since)
@@ -135,6 +230,12 @@ class Pauses(Requests):
         return [
             each for each in list(self._matching.values()) if each is not matching and each.request_itself is request
         ]
+
+    def say(self, text: str, matching: Matching | None = None) -> None:
+        if matching is None and self.sessions is not None:
+            self._listener.say(text.removeprefix("Stagedoor: "))  # to everybody, which only the gatekeeper can
+        else:
+            super().say(text, matching)
 
     def forget_in_child(self) -> None:
         super().forget_in_child()

@@ -33,9 +33,18 @@ class Requests(Debuggee):
         self._latest: dict[int, Matching] = {}
         self._begun: set[Matching] = set()
         self._forgotten: deque[Matching] = deque()
+        #: The sessions that have gone.
+        self._left: set[str] = set()
 
     def begin(
-        self, request: str, *, stop_at_entry: bool = False, is_job: bool = False, of: Matching | None = None
+        self,
+        request: str,
+        *,
+        stop_at_entry: bool = False,
+        is_job: bool = False,
+        of: Matching | None = None,
+        session: str | None = None,
+        shown: str = "",
     ) -> Matching | None:
         """A matching request begins, if a client is attached: :meth:`end` must follow, or :meth:`forget`. No thread is
         traced yet.
@@ -45,14 +54,26 @@ class Requests(Debuggee):
         :param is_job: it is a job of the application's, and its thread none of the server's: however many of those are
             paused, the server has its threads.
         :param of: the request to which a job belongs, and with which it ends.
+        :param session: in which session it is debugged, where there is a gatekeeper; a job of a request's in the request's.
+        :param shown: what the developer reads instead of the label.
         """
         self.tidy()
         if not self.attached or not self.alive or (of is not None and of.over):
             return None
-        matching = Matching(request, threading.current_thread(), is_job, stop_at_entry)
+        session = of.session if of is not None else session
+        if session is None and self.sessions is not None:
+            return None
+        matching = Matching(
+            request, threading.current_thread(), is_job, stop_at_entry, session=session, shown_label=shown or request
+        )
         self._begun.add(matching)
+        if session in self._left:  # Since a moment: its end has not seen this.
+            self._begun.discard(matching)
+            return None
         if of is not None:
             of.jobs.append(matching)
+        if session is not None:
+            self._events.begun(self._debugger, matching)
         return matching
 
     def begin_part(self, of: Matching) -> Matching | None:
@@ -60,7 +81,7 @@ class Requests(Debuggee):
         one request: one of the pauses that may be, and each error stops it once.
         """
         whole = of.request_itself
-        part = self.begin(whole.request, is_job=whole.is_job, of=whole)
+        part = self.begin(whole.request, is_job=whole.is_job, of=whole, shown=whole.shown_label)
         if part is not None:
             part.whole, part.shown = whole, whole.shown
         return part
@@ -107,6 +128,9 @@ class Requests(Debuggee):
             self._threads.trace(self._debugger, matching)
             if running is not None:
                 self._debugger.set_trace_for_frame_and_parents(ident, running)
+            if matching.request_itself.pauses_next:
+                matching.request_itself.pauses_next = False
+                self._debugger.pause_thread(thread, self._internals.suspended)
         except BaseException:
             del self._matching[ident]
             matching.is_running = False
@@ -120,12 +144,13 @@ class Requests(Debuggee):
         ident = threading.get_ident()
         here = self._matching.get(ident)
         if here is not None and (here is matching or here.over):
-            del self._matching[ident]
+            with self._lock:  # Else somebody could mark the thread as to be paused who has just seen it here.
+                del self._matching[ident]
             here.is_running = False
             request = here.request_itself
             if self._threads.has_lost(here) and not (here.over or request.over or request.runs_on or request.was_lost):
                 request.was_lost = True
-                self.say(f"Stagedoor: {here.request}: {_LOST}")
+                self.say(f"Stagedoor: {here.request}: {_LOST}", here)
             self._threads.untrace(here)
             if self._stopped:
                 self._internals.forget_thread(here.thread)
@@ -150,7 +175,7 @@ class Requests(Debuggee):
         if not self._begun:
             self._threads.nobody_left()
         if matching.pause is None:
-            self._report_exit(matching)
+            self._report_over(matching)
 
     def forget(self, matching: Matching) -> None:
         """The same for a request that nobody holds any more. Objects are collected anywhere, inside any lock: so it is only
@@ -209,6 +234,10 @@ class Requests(Debuggee):
     def served(self) -> Matching | None:
         """The matching request of which the calling thread runs a part."""
         return self._matching.get(threading.get_ident())
+
+    def served_by(self, ident: int | None) -> Matching | None:
+        """The matching request of which the thread ``ident`` runs a part."""
+        return self._matching.get(ident) if ident is not None else None
 
     @property
     def requests(self) -> list[tuple[threading.Thread, str]]:

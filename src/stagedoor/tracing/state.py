@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -18,6 +20,8 @@ class Pause:
     :param since: when it was paused, on the monotonic clock, in seconds.
     :param file: the file of the line at which it is paused.
     :param line: the line's number, from 1.
+    :param session: the key of the session that it is paused for; ``None`` without a gatekeeper.
+    :param number: the request's number in this process.
     """
 
     request: str
@@ -25,10 +29,52 @@ class Pause:
     since: float
     file: str
     line: int
+    session: str | None = None
+    number: int = 0
+
+
+#: The owner of the session that is everybody's, as far as they have none of their own.
+EVERYBODY = "*"
+
+#: What a name on a pass looks like. No address does.
+_NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The sessions that the gatekeeper has, and whose they are.
+
+    :param owners: by owner, the name on a pass, an address, or :data:`EVERYBODY`, the session's key.
+    """
+
+    owners: Mapping[str, str]
+
+    def of(self, owner: str) -> str | None:
+        """The session of a matching request; ``None`` if none is attached. What carries a pass is its developer's only.
+
+        :param owner: the name on the pass, or the client's address, which is never a name.
+        """
+        own = self.owners.get(owner)
+        return own if own is not None or _NAME.fullmatch(owner) else self.everybodys
+
+    @property
+    def everybodys(self) -> str | None:
+        """The session for whatever is nobody's own."""
+        return self.owners.get(EVERYBODY)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(self.owners.values())
+
+
+_numbers = itertools.count(1)
 
 
 class TracingListener(Protocol):
     """Who is told what happens. Called on pydevd's and on request threads: must not block and must not raise."""
+
+    def say(self, sentence: str) -> None:
+        """Show all developers a line."""
 
     def attached(self) -> None:
         """A client has configured its session."""
@@ -42,11 +88,11 @@ class TracingListener(Protocol):
     def resumed(self, pause: Pause, seconds: float) -> None:
         """A paused request runs on, after ``seconds``."""
 
-    def not_paused(self, request: str, limit: int) -> None:
-        """A request runs on, and so do those that follow it, because ``limit`` others are paused already."""
+    def not_paused(self, request: str, limit: int, session: str | None) -> None:
+        """A request of ``session`` runs on, and so do those that follow it: no more of it may be paused, of ``limit``."""
 
-    def ran_past(self, number: int) -> None:
-        """One of the paused requests runs on again; until then ``number`` others had to."""
+    def ran_past(self, number: int, session: str | None) -> None:
+        """One of the paused requests runs on again; until then ``number`` others of ``session`` had to."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -84,6 +130,16 @@ class Matching:
     whole: Matching | None = None
     #: Why something of the request was not debugged, and what to do, two sentences.
     undebugged: tuple[str, str] | None = None
+    #: The key of the session in which it is debugged; ``None`` without a gatekeeper: in the only one there is.
+    session: str | None = None
+    #: What its developer reads, query included; nobody else does.
+    shown_label: str = ""
+    #: It, and no other in this process.
+    number: int = field(default_factory=lambda: next(_numbers))
+    #: Whether it is to stop as soon as a thread runs it again.
+    pauses_next: bool = False
+    #: The breakpoints that counted at the line where it is about to stop, by pydevd's ids.
+    hits: list[int] = field(default_factory=list)
 
     @property
     def request_itself(self) -> Matching:
@@ -115,14 +171,28 @@ class Owner(Protocol):
     def monitor(self) -> None:
         """pydevd is about to speak with its client: from now on its events can come."""
 
-    def answer_every_request(self, reader: Any) -> None:
-        """``reader`` reads the client's requests from now on."""
+    def serve_client(self, reader: Any, writer: Any) -> None:
+        """``reader`` reads the client's requests from now on, and ``writer`` writes answers and events."""
 
     def client_configured(self) -> None:
         """A client has configured its session."""
 
     def client_gone(self) -> None:
         """The client is gone."""
+
+    def served_by(self, ident: int | None) -> Matching | None:
+        """What the thread ``ident`` runs."""
+
+    def stops_on(self, filter_: str) -> bool:
+        """Whether the session of the calling thread's request stops on this kind of exceptions."""
+
+    def breakpoints_of(self, file: str, breakpoints: Mapping[int, Any]) -> None:
+        """The breakpoints of a file are these from now on, by id."""
+
+    def is_hit(
+        self, breakpoint_: Any, frame: Any, judge: Callable[[Any], Any], expression: Callable[[Any], str | None]
+    ) -> Any:
+        """Whether the calling thread stops at a breakpoint that has a condition."""
 
 
 class Parts(Protocol):
@@ -152,5 +222,5 @@ class Parts(Protocol):
     def share_step(self, giver: Matching, taker: Matching, frames: Callable[[], list[FrameType]] | None = None) -> None:
         """Let ``taker`` stop at the next line, if ``giver``, from which the control has come, is to."""
 
-    def say(self, text: str) -> None:
-        """Show the developer a line in the IDE's debug console."""
+    def say(self, text: str, matching: Matching | None = None) -> None:
+        """Show the developer a line in the IDE's debug console, or each developer if it is about no request."""

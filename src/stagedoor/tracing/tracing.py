@@ -13,10 +13,14 @@ from stagedoor import forking
 from stagedoor.errors import DebuggerError
 
 from .asyncviews import AsyncViews
+from .breakpoints import Breakpoints
 from .commands import Commands
 from .ending import steps_of_end
+from .events import Events
 from .internals import Internals
 from .pauses import Pauses
+from .printed import Printed
+from .setting import Setting
 from .starting import GuardedStart, other_debugger_runs
 from .state import TracingListener
 from .steps import Steps
@@ -34,6 +38,7 @@ class Tracing(Pauses):
     def __init__(self, listener: TracingListener) -> None:
         super().__init__(listener)
         self._commands: Commands
+        self._printed: Printed
         self._breakpointhook: Any = None
         self._async_views = AsyncViews(self)
         #: What a stop has still to take back.
@@ -81,7 +86,8 @@ class Tracing(Pauses):
             breakpointhook = sys.breakpointhook
             internals = self._internals = Internals()
             refuse_other_debugger()
-            self._commands = Commands(internals)
+            self._commands, self._printed = Commands(internals), Printed(internals)
+            self._events, self.breakpoints = Events(internals), Breakpoints(internals.breakpoint_of)
             self._threads = MonitoredThreads(internals) if internals.uses_monitoring else SettraceThreads(internals)
             self._breakpointhook = breakpointhook
             forking.register(self, forking.Turn.TRACING)
@@ -89,6 +95,8 @@ class Tracing(Pauses):
             _current = self
             try:
                 self._commands.restrict(self)
+                self._printed.restrict()
+                self._events.restrict(self)
                 with GuardedStart(internals, self):
                     result = connect()
                 self._debugger = internals.pydevd.get_global_debugger()
@@ -150,6 +158,8 @@ class Tracing(Pauses):
             self._async_views.restore,
             *self._threads.steps_back(),
             self._commands.restore,
+            self._printed.restore,
+            self._events.restore,
             lambda: setattr(sys, "breakpointhook", self._breakpointhook),
         ]
 
@@ -168,8 +178,10 @@ class Tracing(Pauses):
     def monitor(self) -> None:
         self._threads.started()
 
-    def answer_every_request(self, reader: Any) -> None:
-        self._commands.answer_every_request(reader)
+    def serve_client(self, reader: Any, writer: Any) -> None:
+        self._events.attribute(writer, self)
+        Setting(reader.process_net_command_json.__self__, self.breakpoints)
+        self._commands.answer_every_request(reader, self)
 
     def client_configured(self) -> None:
         self._listener.attached()

@@ -50,11 +50,12 @@ class Debugger:
         """
         return self._preflight.refusal(multiprocess=multiprocess, multithread=multithread)
 
-    def arm(self, window: Window, request: str, *, multithread: bool) -> Armed:
+    def arm(self, window: Window, request: str, *, multithread: bool, owner: str = "") -> Armed:
         """The debugger for a matching request, started if need be.
 
         :param request: the request's label.
         :param multithread: ``environ["wsgi.multithread"]``.
+        :param owner: whose request it is: the name on its pass, else the client's address.
         """
         run = self._run
         if run is None or not run.serves(window):
@@ -66,9 +67,9 @@ class Debugger:
         run.serve(limit)
         if reason is not None:
             self.audit.failed("server", f"{reason} The request goes on undebugged.")
-            run.explain(reason)
+            run.explain(reason, owner)
             return Armed(None, reason)
-        return run.arm(request)
+        return run.arm(request, owner)
 
     def _begin(self, window: Window, *, after: Run | None) -> Run:
         _stop_at_exit()

@@ -1,4 +1,4 @@
-"""Requests that wait for the debugger to join: until it is loaded, and until the client has configured its session."""
+"""Requests that wait for the debugger to join: until it is loaded, and until the gatekeeper has configured it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import threading
 import time
 from collections.abc import Callable
 
-#: Seconds that matching requests wait for the debugger to be loaded, and again for the client to configure this worker's
-#: session: from the beginning of either. Whoever comes later than that goes on at once until it is done.
+from stagedoor.tracing import Sessions
+
+#: Seconds that matching requests wait for the debugger to be loaded, and again for the gatekeeper to configure it: from the
+#: beginning of either. Whoever comes later than that goes on at once until it is done.
 JOIN_PATIENCE = 3.0
 _LOADING = "this worker is still loading the debugger"
-_CLIENT_IS_DUE = "the client has not configured its session for this worker yet"
+_CONFIGURATION_IS_DUE = "the debugger of this worker has not got the breakpoints yet"
 
 
 class Joining:
     """What joins, for whom, and who waits for it."""
 
     def __init__(self) -> None:
-        #: ``on``, ``off``, or ``ignored`` where the client has no session for this worker and is not waited for.
-        self.client = "off"
+        #: Who is attached.
+        self.sessions = Sessions({})
         #: What is just done, for whoever goes on meanwhile.
         self.doing = ""
         #: How many requests wait.
@@ -53,9 +55,9 @@ class Joining:
     # On the window's thread
 
     def loaded(self) -> None:
-        """From now on it is the client that is waited for."""
+        """From now on it is the gatekeeper that is waited for."""
         with self._changed:
-            self._begin_to(_CLIENT_IS_DUE)
+            self._begin_to(_CONFIGURATION_IS_DUE)
 
     def over(self) -> None:
         """The debugger has joined, or could not."""
@@ -63,16 +65,20 @@ class Joining:
             self._is_asked_for = False
             self._changed.notify_all()
 
-    def client_is(self, client: str) -> None:
+    def sessions_are(self, sessions: Sessions) -> None:
         """The gatekeeper has said so."""
         with self._changed:
-            self.client = client
-            self._begin_to(_CLIENT_IS_DUE)
+            has_come = bool(sessions.keys - self.sessions.keys)
+            self.sessions = sessions
+            if has_come:
+                self._begin_to(_CONFIGURATION_IS_DUE)
+            else:
+                self._changed.notify_all()
 
     def give_up(self) -> None:
         """Nobody is waited for any more."""
         with self._changed:
-            self.client = "off"
+            self.sessions = Sessions({})
             self._changed.notify_all()
 
     def _begin_to(self, doing: str) -> None:
@@ -88,5 +94,5 @@ class Joining:
             self._changed.notify_all()
 
     def forget_in_child(self) -> None:
-        self.client = "off"
+        self.sessions = Sessions({})
         self._changed = threading.Condition()

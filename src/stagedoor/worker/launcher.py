@@ -98,6 +98,8 @@ def _ask(path: Path, config: GatekeeperConfig, window: Window) -> tuple[ControlM
     connection = ControlConnection(path)
     try:
         hello = {"digest": config.digest, "window": config.window_id(window), "pid": os.getpid()}
+        with suppress(OSError):  # It may be gone.
+            hello["cwd"] = os.getcwd()
         answer = connection.ask({"hello": hello}, timeout=2)
     except TimeoutError as error:
         connection.close()
@@ -106,7 +108,7 @@ def _ask(path: Path, config: GatekeeperConfig, window: Window) -> tuple[ControlM
         connection.close()
         raise
     if "welcome" in answer:
-        connection.received = str(answer["welcome"].get("client"))
+        connection.received = dict(answer["welcome"])
         return answer, connection
     connection.close()
     return answer, None

@@ -120,7 +120,7 @@ class Life(Recording, ABC):
     def wake(self) -> None:
         """Cut a :meth:`wait` short that does not wait for the cancellation itself."""
 
-    def say(self, sentence: str) -> None:
+    def say(self, sentence: str, session: str | None = None, *, important: bool = False) -> None:
         if self.tracing is not None:
             self.tracing.say(f"Stagedoor: {sentence}")
 
@@ -208,6 +208,7 @@ class Life(Recording, ABC):
             if time.monotonic() > self.limits.end_of(pause):
                 if self.limits.is_servers(pause):
                     tracing.resume(pause, for_good=True)
-                    self.say(f"{pause.request} was continued before {self.server.name} kills its worker.")
+                    sentence = f"{pause.request} was continued before {self.server.name} kills its worker."
+                    self.say(sentence, pause.session, important=True)
                 else:
                     tracing.resume(pause)

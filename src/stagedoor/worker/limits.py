@@ -48,7 +48,7 @@ class Limits:
         """Whether the server ends a pause, which kills its worker then, and ``max_pause`` would come later."""
         return self.end_of(pause) < pause.since + self.max_pause
 
-    def warnings(self, pauses: Iterable[Pause]) -> Iterator[str]:
+    def warnings(self, pauses: Iterable[Pause]) -> Iterator[tuple[Pause, str]]:
         """What the developer is to be told now, once a pause: that it ends soon, and why. Only of pauses that last longer."""
         for pause in pauses:
             until = self.end_of(pause)
@@ -56,7 +56,7 @@ class Limits:
             if until - pause.since > _PAUSE_WARNING >= left and pause.since not in self._warned:
                 self._warned.add(pause.since)
                 why = f"{self.server.name} would kill its worker" if self.is_servers(pause) else "max_pause"
-                yield f"{pause.request} is continued in {max(0, round(left))} s ({why})."
+                yield pause, f"{pause.request} is continued in {max(0, round(left))} s ({why})."
 
     @property
     def is_orphan(self) -> bool:

@@ -96,7 +96,7 @@ class Listening(Run):
             end_adapter(self._adapter_token)
             self._adapter_token = None
 
-    def armed(self, request: str) -> Armed:
+    def armed(self, request: str, owner: str) -> Armed:
         return Armed(self.tracing, None)
 
     def _listen(self) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from stagedoor.control.connection import ControlConnection
 from stagedoor.control.leftovers import sweep
 from stagedoor.control.place import ControlError
 from stagedoor.control.protocol import ControlMessage
-from stagedoor.tracing import Pause, Tracing
+from stagedoor.tracing import EVERYBODY, Pause, Sessions, Tracing
 from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window, format_duration
 
@@ -65,13 +65,14 @@ class Membership(Run):
         self._known_end: datetime | None = None
         self._link = Link()
         self._joining = Joining()
-        self._explained: set[str] = set()
+        self._told_sessions: Sessions | None = None
+        self._explained: set[tuple[str, str]] = set()
 
     def begin(self) -> None:
         refuse_other_debugger()
         connection = say_hello(self._config, self.window, self._audit)
-        self._joining.client = connection.received
         self._link.connect(connection)
+        self._hear_of_sessions(connection.received)
 
     def end(self, tracing: Tracing | None) -> None:
         self._joining.give_up()
@@ -96,44 +97,41 @@ class Membership(Run):
         # Where no gatekeeper is, no client can be.
         return os.path.exists(self._config.control)
 
-    def armed(self, request: str) -> Armed:
-        if self._joining.client == "off":
+    def armed(self, request: str, owner: str) -> Armed:
+        joining = self._joining
+        if joining.sessions.of(owner) is None:
             return Armed(None, None)
-        if self._joining.client == "on" and not self._is_attached:
-            self._joining.wait(
-                is_settled=self._is_settled,
+        if not self._is_attached:
+            joining.wait(
+                is_settled=lambda: joining.sessions.of(owner) is None or self.failure is not None or self._is_attached,
                 is_needed=lambda: self.tracing is None or not self.tracing.alive,
                 ask=lambda: self._link.post({"join": request}),
             )
-        tracing = self.tracing
+        tracing, session = self.tracing, joining.sessions.of(owner)
+        if session is None:
+            return Armed(None, None)
         if tracing is not None and tracing.attached:
-            return Armed(tracing, None)
-        return Armed(None, self._why_not_attached)
+            return Armed(tracing, None, session or None)
+        return Armed(None, self.failure or joining.doing)
 
     @property
     def _is_attached(self) -> bool:
         tracing = self.tracing
         return tracing is not None and tracing.attached
 
-    def _is_settled(self) -> bool:
-        return self._joining.client != "on" or self.failure is not None or self._is_attached
+    def say(self, sentence: str, session: str | None = None, *, important: bool = False) -> None:
+        message: dict[str, object] = {"console": sentence}
+        if session is not None:
+            message["session"] = session
+        if important:
+            message["important"] = True
+        self._link.post(message)
 
-    @property
-    def _why_not_attached(self) -> str | None:
-        """Why a matching request is not debugged though there is a client; ``None`` if there is none."""
-        if self._joining.client == "off":
-            return None
-        if self._joining.client == "ignored":
-            return "the client has no session for this worker"
-        return self.failure or self._joining.doing
-
-    def say(self, sentence: str) -> None:
-        self._link.post({"console": sentence})
-
-    def explain(self, reason: str) -> None:
-        if self._joining.client == "on" and reason not in self._explained:
-            self._explained.add(reason)
-            self.say(f"Your requests are not paused. {reason}")
+    def explain(self, reason: str, owner: str) -> None:
+        session = self._joining.sessions.of(owner)
+        if session is not None and (session, reason) not in self._explained:
+            self._explained.add((session, reason))
+            self.say(f"Your requests are not paused. {reason}", session or None)
 
     # On the window's thread
 
@@ -148,7 +146,7 @@ class Membership(Run):
                 for message in self._link.received():
                     self._take(message)
                 self._send()
-                if self._joining.client == "on":
+                if self._joining.sessions.owners:
                     # The first matching request then finds debugpy imported, the slower half of a join.
                     Tracing.prepare()
         except (OSError, EOFError, ControlError):
@@ -178,6 +176,7 @@ class Membership(Run):
             except BaseException:
                 connection.close()
                 raise
+            tracing.sessions = self._told_sessions
             self.take(tracing)
             if self.server.warning is not None:
                 self.say(self.server.warning)
@@ -194,10 +193,8 @@ class Membership(Run):
                 tracing.stop()
 
     def _take(self, message: ControlMessage) -> None:
-        if "client" in message:
-            self._joining.client_is(str(message["client"]))
-            self._explained.clear()
-            self._link.post({"seen": self._joining.client})
+        if "sessions" in message or "client" in message:
+            self._link.post({"seen": self._hear_of_sessions(message)})
         elif "audit" in message:
             record = message["audit"]
             self._audit.record(
@@ -205,6 +202,23 @@ class Membership(Run):
             )
         elif "closed" in message:
             self.cancel_soon()
+
+    def _hear_of_sessions(self, message: ControlMessage) -> object:
+        """Treat requests as ``message`` says from now on; returns what confirms that."""
+        if "sessions" not in message:
+            # A gatekeeper of before there were sessions: one client, everybody's.
+            client = message.get("client")
+            self._joining.sessions_are(Sessions({EVERYBODY: ""} if client == "on" else {}))
+            self._explained.clear()
+            return client
+        told = message["sessions"]
+        sessions = Sessions({str(owner): str(key) for owner, key in told["owners"].items()})
+        self._told_sessions = sessions
+        if self.tracing is not None:
+            self.tracing.sessions = sessions
+        self._joining.sessions_are(sessions)
+        self._explained = {each for each in self._explained if each[0] in sessions.keys}
+        return told["revision"]
 
     def tick(self) -> bool:
         self._drop_dead_debugger()
@@ -219,8 +233,8 @@ class Membership(Run):
         if (pauses or self._joining.waiting) and self.server.keep_alive is not None:
             with suppress(Exception):
                 self.server.keep_alive()
-        for sentence in self.limits.warnings(pauses):
-            self.say(sentence)
+        for pause, sentence in self.limits.warnings(pauses):
+            self.say(sentence, pause.session, important=True)
         return True
 
     def _tell_of_moved_end(self) -> None:
@@ -240,11 +254,12 @@ class Membership(Run):
     def paused(self, pause: Pause) -> None:
         super().paused(pause)
         place = f"{pause.file}:{pause.line}"
-        self._link.post({"paused": {"thread": pause.thread, "request": pause.request, "place": place}})
+        told = {"thread": pause.thread, "request": pause.request, "place": place}
+        self._link.post({"paused": {**told, "session": pause.session, "number": pause.number}})
 
     def resumed(self, pause: Pause, seconds: float) -> None:
         super().resumed(pause, seconds)
-        self._link.post({"resumed": {"thread": pause.thread}})
+        self._link.post({"resumed": {"thread": pause.thread, "session": pause.session, "number": pause.number}})
         if seconds > self.limits.max_pause and not self.limits.is_servers(pause):
             said = format_duration(timedelta(seconds=self.limits.max_pause))
-            self.say(f"{pause.request} was continued after {said} (max_pause).")
+            self.say(f"{pause.request} was continued after {said} (max_pause).", pause.session, important=True)

@@ -19,8 +19,12 @@ class Recording(ABC):
         self._audit = audit
 
     @abstractmethod
-    def say(self, sentence: str) -> None:
-        """Write a line to the developer's debug console."""
+    def say(self, sentence: str, session: str | None = None, *, important: bool = False) -> None:
+        """Write a line to the debug console.
+
+        :param session: whose; ``None``: everybody's.
+        :param important: the IDE is to show it at once.
+        """
 
     def attached(self) -> None:
         self._audit.record("attached", "a client has attached", pid=os.getpid())
@@ -32,19 +36,22 @@ class Recording(ABC):
         place = f"{pause.file}:{pause.line}"
         self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
 
-    def not_paused(self, request: str, limit: int) -> None:
+    def not_paused(self, request: str, limit: int, session: str | None) -> None:
+        pauses = "one pause" if limit == 1 else f"{limit} pauses"
+        shared = "one thread has to be left for the others" + (
+            "" if session is None or limit == 1 else ", and a pause for each of the developers"
+        )
         sentence = (
-            f"{request} was not paused: {_requests(limit)} of worker {os.getpid()} {'is' if limit == 1 else 'are'} paused"
-            " already, and one thread has to be left for the others. Further requests run on as well, until one is"
-            " continued"
+            f"{request} was not paused: of the {pauses} that worker {os.getpid()} has none is free for it, because {shared}."
+            " Further requests run on as well, until one is continued"
         )
         self._audit.record("refused", sentence, reason="busy", request=request, limit=limit, pid=os.getpid())
-        self.say(f"{sentence}.")
+        self.say(f"{sentence}.", session, important=True)
 
-    def ran_past(self, number: int) -> None:
+    def ran_past(self, number: int, session: str | None) -> None:
         sentence = f"{_requests(number)} ran on meanwhile in worker {os.getpid()}. The next is paused again"
         self._audit.record("refused", sentence, reason="busy", number=number, pid=os.getpid())
-        self.say(f"{sentence}.")
+        self.say(f"{sentence}.", session)
 
     def resumed(self, pause: Pause, seconds: float) -> None:
         self._audit.record(

@@ -28,10 +28,12 @@ class Armed(NamedTuple):
 
     :param tracing: the debugger, if there is one; without a client attached it does nothing.
     :param busy: why this request is not debugged though a client is attached, for the response header.
+    :param session: in which session it is debugged; ``None`` without a gatekeeper.
     """
 
     tracing: Tracing | None
     busy: str | None
+    session: str | None = None
 
 
 class Run(Life):
@@ -54,15 +56,15 @@ class Run(Life):
     # What differs between the back ends, on a request's thread
 
     @abstractmethod
-    def armed(self, request: str) -> Armed:
+    def armed(self, request: str, owner: str) -> Armed:
         """The debugger for one matching request, now that all has begun."""
 
     def is_worth_waiting(self) -> bool:
         """Whether a client may be attached already, so that a request waits for the debugger to start."""
         return True
 
-    def explain(self, reason: str) -> None:
-        """Tell a developer who is attached why a request is not debugged."""
+    def explain(self, reason: str, owner: str) -> None:
+        """Tell the developer whose request it is, if attached, why it is not debugged."""
 
     # On a request's thread
 
@@ -88,7 +90,7 @@ class Run(Life):
             tracing.pause_limit = pause_limit
         self.limits.came()
 
-    def arm(self, request: str) -> Armed:
+    def arm(self, request: str, owner: str) -> Armed:
         """The debugger for one matching request, which waits for it to begin: only the first ones of a window do."""
         if not self.ready.is_set() and not self.is_worth_waiting():
             return Armed(None, None)
@@ -102,7 +104,7 @@ class Run(Life):
             return Armed(None, "the window has just ended")
         if self.limits.must_end:
             return Armed(None, "this worker has to end")
-        return self.armed(request)
+        return self.armed(request, owner)
 
     # On the window's thread
 
