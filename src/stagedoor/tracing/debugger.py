@@ -41,7 +41,12 @@ OVERRIDDEN = {
     "on_disconnect": "self",
 }
 #: Attributes of its that properties stand in the place of.
-OWN_PROPERTIES = ("multi_threads_single_notification", "stepping_resumes_all_threads", *EXCEPTION_FILTERS)
+OWN_PROPERTIES = (
+    "multi_threads_single_notification",
+    "stepping_resumes_all_threads",
+    "is_output_redirected",
+    *EXCEPTION_FILTERS,
+)
 #: What the class adds. A release that has such a name itself would call ours.
 OWN_NAMES = (
     "has_client",
@@ -107,6 +112,8 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
         # True would make one stop, and one step, everybody's; a client can ask for both.
         multi_threads_single_notification = property(lambda self: False, lambda self, value: None)
         stepping_resumes_all_threads = property(lambda self: False, lambda self, value: None)
+        # A client asks for all output, and does not get it. Believing it has, pydevd would not catch an evaluation's either.
+        is_output_redirected = property(lambda self: False, lambda self, value: None)
 
         def has_client(self) -> bool:
             return bool(super().is_attached())
