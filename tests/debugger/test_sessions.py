@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
-from stagedoor.dap.client import RequestFailed
+from stagedoor.dap.client import RequestFailed, WaitFailed
 from stagedoor.dap.rules import Rule, encode
 from support import sessions_site
 from support.gatekeeper_side import FILE, Side
@@ -200,43 +202,79 @@ def test_what_is_unchanged_keeps_its_hits_and_its_number(side: Side) -> None:
     assert len(side.events("stopped")) == 1
 
 
-def test_nothing_is_missed_while_another_developers_breakpoints_change(side: Side) -> None:
-    side.set(("visit", Rule("s1", condition="number % 2", key="a")))
-    stop_hammering = threading.Event()
+class Going(threading.Thread):
+    """Lets every stop of a session's go on, and keeps what ``number`` was there."""
+
+    def __init__(self, side: Side, session: str) -> None:
+        super().__init__(daemon=True)
+        self._side, self._session = side, session
+        self._over = threading.Event()
+        self.numbers: list[int] = []
+        self.hits: list[list[int]] = []
+        self.start()
+
+    def run(self) -> None:
+        side = self._side
+        while not self._over.is_set():
+            with suppress(WaitFailed):
+                stop = side.client.wait_event(
+                    "stopped", lambda body: body["stagedoor"]["session"] == self._session, timeout=0.2
+                )
+                frame = side.client.stack(stop["threadId"])[0]
+                self.numbers.append(int(side.client.evaluate("number", frame["id"], "watch")))
+                self.hits.append(stop["hitBreakpointIds"])
+                side.resume(stop)
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(10)
+
+
+@pytest.mark.parametrize("where", ["visit", "loop"])
+def test_nothing_is_missed_while_another_developers_breakpoints_change(side: Side, where: str) -> None:
+    own = (where, Rule("s1", condition="number % 2", key="a"))
+    (first,) = side.set(own)
+    over = threading.Event()
     passed: list[int] = []
+    visited = itertools.count()
 
     def hammer() -> None:
-        while not stop_hammering.is_set():
+        while not over.is_set():
             number = len(passed)
             side.serve("s1", visit, number)
             passed.append(number)
 
-    hammering = side.thread("hammer").submit(hammer)
-    stops: list[str] = []
-    done = threading.Event()
+    def visitors() -> None:
+        while not over.is_set():
+            visit(next(visited))
+            time.sleep(0.0005)  # Else nobody else runs.
 
-    def let_go() -> None:
-        while not done.is_set():
-            try:
-                stop = side.client.wait_event("stopped", timeout=0.2)
-            except Exception:
-                continue
-            frame = side.client.stack(stop["threadId"])[0]
-            stops.append(side.client.evaluate("number", frame["id"], "watch"))
-            side.resume(stop)
+    def ben() -> None:
+        while not over.is_set():
+            side.serve("s2", visit, 1)
+            time.sleep(0.002)  # Each is announced, and the test reads it all.
 
-    letting = threading.Thread(target=let_go)
-    letting.start()
+    others = [side.thread("visitor").submit(visitors), side.thread("ben").submit(ben)]
+    if where == "visit":
+        hammering = side.thread("hammer").submit(hammer)
+    else:
+        hammering = side.thread("hammer").submit(side.serve, "s1", sessions_site.loop, 400, passed)
+    going = Going(side, "s1")
     for turn in range(200):
-        others = [("after", Rule("s2", condition=f"number == {turn}", key=f"t{turn}"))] if turn % 3 else []
-        moved = [(line_of("visit") + 1, Rule("s2", key="m"))] if turn % 2 else []
-        side.set(*moved, ("visit", Rule("s1", condition="number % 2", key="a")), *others)
-    wait_for(lambda: len(passed) > 20, "the hammering request to pass the line")
-    stop_hammering.set()
-    hammering.result(20)
-    done.set()
-    letting.join(10)
-    assert stops == [str(number) for number in passed if number % 2]
+        # Ben's come and go, before and behind, above and below the line, and never count.
+        moved = [(line_of(where) + 1, Rule("s2", condition="number == -1", key="m"))] if turn % 2 else []
+        more = [("after", Rule("s2", condition="number == -2", key=f"t{turn}"))] if turn % 3 else []
+        answers = side.set(*moved, own, *more)
+        assert answers[len(moved)]["id"] == first["id"]
+    wait_for(lambda: len(passed) > 20, "the request to come to the line")
+    over.set()
+    hammering.result(60)
+    for each in others:
+        each.result(10)
+    going.end()
+    assert going.numbers == [number for number in passed if number % 2]
+    assert all(hits == [first["id"]] for hits in going.hits)
+    assert not side.events("stopped", "s2")
 
 
 # -- Events ------------------------------------------------------------------------------------------------------------

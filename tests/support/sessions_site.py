@@ -36,6 +36,12 @@ def visit_often(numbers: range) -> int:
     return sum(visit(number) for number in numbers)
 
 
+def loop(upto: int, passed: list[int]) -> None:
+    """One call that comes to the line again and again."""
+    for number in range(upto):
+        passed.append(number)  # stop: loop
+
+
 def named(number: int) -> int:
     doubled = number * 2
     return doubled + 0

@@ -39,9 +39,12 @@ class Commands:
         def resume(commands: Any, thread_id: str) -> None:
             if thread_id != "*":
                 resume_one(commands, thread_id)
-            else:
-                for thread, _ in tracing.requests:
+            for thread, _ in tracing.requests:
+                if thread_id == "*":
                     internals.run_thread(thread)
+                elif internals.get_thread_id(thread) == thread_id:
+                    # Else it looks at its state at pydevd's next turn, up to 0.2 s later.
+                    internals.wake(internals.debugger, thread)
 
         def enumerate_threads() -> list[threading.Thread]:
             return [threading.main_thread(), *(thread for thread, _ in tracing.requests)]
