@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import time
@@ -105,7 +104,29 @@ def with_box(box: Box) -> str:
     return type(box_here).__name__
 
 
-def render(environment: Any, template: str) -> str:
-    with contextlib.suppress(ZeroDivisionError):
-        return str(environment.get_template(template).render(items=[1, 2]))
-    return "failed"
+def render_jinja(folder: str, items: list[int]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=True)
+    return str(environment.get_template("page.html").render(items=items))
+
+
+def render_django(folder: str, items: list[int]) -> str:
+    from django.conf import settings
+
+    if not settings.configured:
+        settings.configure(USE_I18N=False)
+    from django.template import Context, Engine
+
+    return str(Engine(dirs=[folder], debug=True).get_template("page.html").render(Context({"items": items})))
+
+
+def render_undefined(folder: str) -> str:
+    from jinja2 import UndefinedError
+
+    before = "before"  # stop: undefined
+    try:
+        before = render_jinja(folder, [])
+    except UndefinedError:
+        before = "undefined"
+    return before
