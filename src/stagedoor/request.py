@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import serving
-from .access.addresses import normalized
 from .audit import Audit
 from .body import wrapped_body
 from .settings.break_on import BreakOn
@@ -97,8 +96,7 @@ class DebuggedRequest:
         if reason is not None:
             self._requests.audit.failed("server", f"{reason} The request goes on undebugged.")
             return _busy(reason)
-        owner = normalized(str(environ.get("REMOTE_ADDR", ""))) or ""
-        tracing, reason, session = debugger.arm(window, self._request, multithread=multithread, owner=owner)
+        tracing, reason, session = debugger.arm(window, self._request, multithread=multithread, owner=self.owner)
         if reason is not None:
             return _busy(reason)
         if tracing is None or not tracing.attached:

@@ -338,14 +338,8 @@ def test_an_asgiref_that_is_built_otherwise_is_left_alone_and_the_header_says_so
 
 
 def console(ide: Ide) -> list[str]:
-    """What the debug consoles of all sessions have shown."""
-    outputs = [
-        event["body"]
-        for each in (ide.root, *ide.children.values())
-        for event in each.events
-        if event["event"] == "output"
-    ]
-    return [body["output"] for body in outputs]
+    """What the debug console has shown."""
+    return [event["body"]["output"] for event in ide.session.events if event["event"] == "output"]
 
 
 # In this process

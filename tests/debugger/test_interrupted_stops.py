@@ -35,7 +35,7 @@ class Listener:
     def detached(self) -> None: ...
     def paused(self, pause: Pause) -> None: ...
     def resumed(self, pause: Pause, seconds: float) -> None: ...
-    def not_paused(self, request: str, limit: int) -> None: ...
+    def not_paused(self, request: str, limit: int, session: str | None) -> None: ...
 
 
 class Process:
@@ -164,7 +164,7 @@ def raise_once(step: Callable[[], object], *, after: bool) -> Callable[[], objec
 
 
 #: How many steps a stop has. The test below holds the number.
-STEPS = 21 if monitoring is not None else 16
+STEPS = 23 if monitoring is not None else 18
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])

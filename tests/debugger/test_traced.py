@@ -48,8 +48,7 @@ def test_it_is_debugged_under_its_name(site: Site, ide: Ide, path: str, source: 
     pending = site.start_get(path, source)
     found = ide.stopped()
     assert found.frame()["line"] == site.line(stop)
-    names = {each["id"]: each["name"] for each in found.session.request("threads")["threads"]}
-    assert names[found.thread_id] == thread
+    assert found.name() == f"{thread} (worker {found.worker()})"
     found.resume()
     # One stop, and nothing of it is left on its thread: the lines before and after a block have breakpoints as well.
     assert pending.answer().status == 200
@@ -117,7 +116,7 @@ def test_the_developer_is_told_once_why_a_job_without_a_name_is_not_debugged(sit
     site.get("/hello", ALLOWED)
     for _ in range(2):
         assert site.get("/nobody", ALLOWED).status == 200
-    session = next(iter(ide.children.values()))
+    session = ide.session
     said = session.wait_event("output", lambda body: "without a name" in body["output"])
     assert said["output"].startswith("Stagedoor: helper is not debugged: traced() without a name has to be made by")
     session.request("threads")  # Its answer comes after all that was said before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from conftest import ServeGated
 from stagedoor.control.connection import ControlConnection
 from stagedoor.control.place import socket_path
-from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
+from stagedoor.dap.client import RequestFailed, WaitFailed
 from stagedoor.dap.ide import Ide, Stop
 from stagedoor.window.window import format_time
 from support import application
@@ -86,10 +87,10 @@ def test_every_worker_stops_in_its_first_matching_request_and_nobody_else_waits(
     assert len(server.gatekeepers()) == 1
     reported = {worker["pid"] for worker in server.status()["workers"] if worker["paused"]}
     assert reported == set(paused)
-    for pending, stop in paused.values():
+    for pid, (pending, stop) in paused.items():
         assert not pending.done
         assert (stop.frame()["name"], stop.frame()["line"]) == ("view", stop_line("view"))
-        assert stop.session.request("threads")["threads"] == [{"id": stop.thread_id, "name": "GET /view"}]
+        assert re.fullmatch(rf"GET /view\?.+ \(worker {pid}\)", stop.name())
         query = stop.locals()["query"].strip("'")
         stop.resume()
         answer = pending.answer()
@@ -180,7 +181,7 @@ def test_disconnecting_and_attaching_again_misses_nothing(
         else:
             ide.close()
         assert paused.answer().body == f"total 7 for {number}"
-        wait_for(lambda: server.status()["client"] is None, "the gatekeeper to see that the client is gone")
+        wait_for(lambda: server.status()["sessions"] == [], "the gatekeeper to see that the client is gone")
 
 
 def test_requests_that_run_when_the_client_attaches_run_on_undebugged(serve_gated: ServeGated, tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_two_workers_that_join_at_once_both_stop(serve_gated: ServeGated) -> Non
     pending = [server.start_get(f"/view?{number}", ALLOWED) for number in range(2)]
     stops = [ide.stopped() for _ in pending]
     assert {stop.locals()["query"] for stop in stops} == {"'0'", "'1'"}
-    assert len(ide.children) == 2
+    assert len({stop.worker() for stop in stops}) == 2
     for stop in stops:
         stop.resume()
     assert [each.answer().body for each in pending] == [f"total 7 for {number}" for number in range(2)]
@@ -228,7 +229,7 @@ def test_a_paused_worker_that_is_killed_leaves_the_session_going(
     os.kill(killed, signal.SIGKILL)
     with pytest.raises(OSError):
         lost.answer()
-    ide.children[killed].wait_event("output", lambda body: f"worker {killed} has ended" in body["output"].lower())
+    ide.session.wait_event("output", lambda body: f"worker {killed} has ended" in body["output"].lower())
     assert not kept.done
     stop.resume()
     assert kept.answer().status == 200
@@ -246,7 +247,7 @@ def test_a_gatekeeper_that_is_killed_leaves_undebugged_requests(serve_gated: Ser
     for pending, _ in paused.values():
         assert pending.answer(timeout=3).status == 200
     wait_for(lambda: not server.debugger_threads(), "the workers to stop debugging", timeout=3)
-    ide.root.wait_closed(3)
+    ide.session.wait_closed(3)
     server.joined()
     assert server.gatekeepers() != [pid]
     pause_and_resume(server, server.ide("view"))
@@ -266,7 +267,7 @@ def test_a_client_that_is_killed_leaves_running_requests_and_a_free_port(
         client.kill()
         client.wait()
     assert paused.answer(timeout=3).body == "total 7 for mine"
-    wait_for(lambda: server.status()["client"] is None, "the gatekeeper to see that the client is gone")
+    wait_for(lambda: server.status()["sessions"] == [], "the gatekeeper to see that the client is gone")
     pause_and_resume(server, server.ide("view"))
 
 
@@ -281,7 +282,7 @@ def start_ide_process(server: GatedServer) -> subprocess.Popen[str]:
     script = (
         "import sys; from stagedoor.dap.ide import Ide\n"
         "ide = Ide(('127.0.0.1', int(sys.argv[1])), {sys.argv[2]: [int(sys.argv[3])]}, source_address=(sys.argv[4], 0), token=sys.argv[5])\n"
-        "print('attached', flush=True); ide.root.wait_closed(60)"
+        "print('attached', flush=True); ide.session.wait_closed(60)"
     )
     arguments = [str(server.debug_port), application.__file__, str(stop_line("view")), ALLOWED, str(server.token())]
     client = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
@@ -408,17 +409,10 @@ def process_id(server: GatedServer) -> str | None:
 # What a server does not have to bear
 
 
-def test_gunicorn_does_not_kill_a_sync_worker_that_is_paused_or_waits_for_the_client(serve_gated: ServeGated) -> None:
+def test_gunicorn_does_not_kill_a_sync_worker_that_is_paused(serve_gated: ServeGated) -> None:
     server = serve_gated("gunicorn", "workers=2 threads=1 worker_class=sync timeout=2")
     server.open()
     before = server.joined()
-    with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as deaf:
-        deaf.attach(arguments={"stagedoorToken": server.token()})  # It never opens the session that is announced to it.
-        waited = server.get("/view?waited", ALLOWED)
-        assert waited.body == "total 7 for waited"
-        assert waited.seconds > 2.5
-        assert "busy" in waited.headers["Stagedoor"]
-    wait_for(lambda: server.status()["client"] is None, "the gatekeeper to see that the client is gone")
     ide = server.ide("view")
     paused = server.start_get("/view?paused", ALLOWED)
     stop = ide.stopped()
@@ -459,7 +453,7 @@ def test_the_last_thread_of_a_worker_is_left_for_the_others(serve_gated: ServeGa
     def told(words: str) -> int:
         return sum(words in line for line in ide.console())
 
-    first, in_all = "GET /view was not paused: 2 matching requests of", "3 matching requests ran on meanwhile"
+    first, in_all = "GET /view was not paused: worker", "3 matching requests ran on meanwhile"
     wait_for(lambda: told(first), "the console to say so")
     stops[0].resume()
     wait_for(lambda: told(in_all), "the console to say how many there were")
@@ -561,7 +555,7 @@ def test_at_the_end_of_the_window_nothing_is_left_and_it_can_be_opened_again(
             server.open(timedelta(seconds=1))
         for pending, _ in paused.values():
             assert pending.answer(timeout=5).body.startswith("total 7 for ")
-        ide.root.wait_closed(3)
+        ide.session.wait_closed(3)
         server.wait_until_gone()
         assert any(how in line for line in ide.console())
     after = reports(server)

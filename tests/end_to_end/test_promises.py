@@ -160,8 +160,7 @@ def test_promise_3_it_ends_by_itself(start: StartServer, server_name: str, how: 
             server.switch.open(timedelta(seconds=1), opened_by="the tests")
         ended = time.monotonic() + (0 if how == "close" else 1)
         assert [each.answer(3).body for each in paused] == [f"total 7 for {number}" for number in range(3)]
-        for session in [ide.root, *ide.children.values()]:
-            session.wait_closed(1)
+        ide.session.wait_closed(1)
         wait_until_gone(server)
         assert time.monotonic() - ended < 1.5, "promised is one second; half of one is for a machine that is busy"
         after = wait_for(

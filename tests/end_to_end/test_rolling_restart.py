@@ -21,7 +21,7 @@ def hits(server: ServerProcess, ide: Ide, query: str) -> None:
 
 
 def console(ide: Ide) -> str:
-    return "".join(event["body"]["output"] for event in ide.root.events if event["event"] == "output")
+    return "".join(event["body"]["output"] for event in ide.session.events if event["event"] == "output")
 
 
 def says(ide: Ide, words: str) -> None:

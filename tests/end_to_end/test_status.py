@@ -47,14 +47,14 @@ def test_status_shows_who_is_attached_what_is_paused_and_where(server: GatedServ
     lines = shown.stdout.splitlines()
     # A path is not broken: it is there to be copied.
     assert all(len(line) <= 80 or len(line.split()) <= 2 for line in lines)
-    assert any("attached" in line and f"{ALLOWED} since" in line for line in lines)
+    assert any("attached" in line and f"everybody, from {ALLOWED} since" in line for line in lines)
     assert any("worker" in line and str(server.process.pid) in line for line in lines)
     assert any("GET /view" in line for line in lines)
     document = json.loads(command(server, "status", "--json").stdout)
     [worker] = document["gatekeeper"]["workers"]
     assert worker["pid"] == server.process.pid
     assert worker["paused"][0]["request"] == "GET /view"
-    assert document["gatekeeper"]["client"]["address"] == ALLOWED
+    assert [each["address"] for each in document["gatekeeper"]["sessions"]] == [ALLOWED]
     assert document["token"] == server.switch.read().token
     stop.resume()
     paused.answer()

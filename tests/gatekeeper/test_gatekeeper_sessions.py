@@ -1,9 +1,10 @@
-"""Sessions: the root that holds the window, and the child of each worker. Tests play the worker and its debugger."""
+"""Sessions: each developer's requests are its threads, wherever they run. Tests play the workers and their debuggers."""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,62 +13,111 @@ from typing import Any
 import pytest
 
 from conftest import Start
-from stagedoor.dap import client as dap_client
-from stagedoor.dap import wire
+from stagedoor.access.passes import make_passes
+from stagedoor.dap import rules, wire
 from stagedoor.dap.client import DapClient, RequestFailed, WaitFailed
 from stagedoor.gatekeeper.patience import Patience
-from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker, console, wait_console
+from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker, wait_console
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
-OTHER_DEVELOPER = "127.0.0.7"
+ANNA, BEN = "127.0.0.7", "127.0.0.8"
 PID = os.getpid()
+LEAVING = ["disconnect", "terminate"]
 
 
 @pytest.fixture
 def start(start: Start) -> Start:
-    """Two developers are let in."""
-    return partial(start, allow=(ALLOWED, OTHER_DEVELOPER))
+    """Three developers are let in."""
+    return partial(start, allow=(ALLOWED, ANNA, BEN))
+
+
+def told(worker: ScriptedWorker) -> dict[str, str]:
+    """Whose requests go to which session, as a worker was told last."""
+    known = [message["sessions"] for message in list(worker.told) if "sessions" in message]
+    return dict(known[-1]["owners"]) if known else {}
+
+
+def wait_owners(worker: ScriptedWorker, owners: dict[str, str]) -> None:
+    wait_for(lambda: told(worker) == owners, f"the worker to be told of {owners}, not {told(worker)}")
 
 
 def joined(gatekeeper: RunningGatekeeper, **script: Any) -> tuple[DapClient, ScriptedWorker, ScriptedDebugger]:
-    """A root session, and a worker whose debugger has joined."""
+    """Everybody's session, and a worker whose debugger has joined."""
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
-    worker.wait_told(lambda message: message.get("client") == "on", "the client")
-    return session, worker, worker.bring_debugger(**script)
+    debugger = worker.bring_debugger(**script)
+    wait_console(session, "joined")
+    return session, worker, debugger
 
 
-def opened(gatekeeper: RunningGatekeeper, session: DapClient) -> DapClient:
-    """The child session that ``session`` was asked to open."""
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    opened = gatekeeper.connect()
-    opened.attach(arguments=configuration)
-    return opened
+def threads(session: DapClient) -> list[str]:
+    return [thread["name"] for thread in session.request("threads")["threads"]]
 
 
-# Who holds the window
+def paused(session: DapClient, debugger: ScriptedDebugger, number: int = 1, **body: Any) -> int:
+    """The session's thread of a request that is paused."""
+    debugger.begin(number)
+    debugger.stop(number, **body)
+    return int(session.stopped()["threadId"])
 
 
-def test_a_second_client_is_told_who_holds_the_session(gatekeeper: RunningGatekeeper) -> None:
+def by_pass(gatekeeper: RunningGatekeeper, name: str, source: str) -> DapClient:
+    return gatekeeper.attach(source, stagedoorToken=make_passes(name, gatekeeper.window.token).attach)
+
+
+# Who is attached, and as whom
+
+
+def test_an_owner_has_one_session_and_a_second_client_is_told_both_ways_out(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     first = gatekeeper.attach()
     with pytest.raises(RequestFailed) as caught:
-        gatekeeper.attach(OTHER_DEVELOPER)
-    assert f"Stagedoor is busy: the session is held by {ALLOWED} since " in caught.value.sentence
+        gatekeeper.attach(ANNA)
+    sentence = caught.value.sentence
+    assert sentence.startswith("Stagedoor is busy: everybody's session is attached since ")
+    assert f"from {ALLOWED}." in sentence
+    assert "Either that client disconnects, or you attach with a pass of your own (`stagedoor pass NAME`" in sentence
     assert caught.value.body["error"]["showUser"] is True
-    assert gatekeeper.status()["client"]["address"] == ALLOWED
-    wait_for(lambda: any(line.startswith("refused: a second client") for line in worker.audit()), "the record of it")
+    wait_for(
+        lambda: any(line.startswith("refused: everybody's session") for line in worker.audit()), "the record of it"
+    )
     first.disconnect()
-    gatekeeper.attach(OTHER_DEVELOPER)
-    assert gatekeeper.status()["client"]["address"] == OTHER_DEVELOPER
+    gatekeeper.attach(ANNA)
+
+
+def test_developers_are_attached_beside_each_other(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    everybody = gatekeeper.attach()
+    by_pass(gatekeeper, "anna", ANNA)
+    # On loopback nobody is let in without a token, so nobody claims an address there.
+    wait_owners(worker, {"*": "s1", "anna": "s2"})
+    assert wait_console(everybody, "anna") == "Stagedoor: anna has attached."
+    assert [each["owner"] for each in gatekeeper.status()["sessions"]] == ["*", "anna"]
+
+
+def test_whoever_comes_hears_who_is_there(gatekeeper: RunningGatekeeper) -> None:
+    first = by_pass(gatekeeper, "anna", ANNA)
+    second = by_pass(gatekeeper, "ben", BEN)
+    assert wait_console(second, "also").startswith("Stagedoor: also attached: anna (since ")
+    second.disconnect()
+    assert wait_console(first, "detached") == "Stagedoor: ben has detached."
+
+
+def test_a_window_has_a_number_of_sessions_at_most(start: Start) -> None:
+    gatekeeper = start(patience=Patience(sessions=2, idle=None))
+    by_pass(gatekeeper, "anna", ANNA)
+    by_pass(gatekeeper, "ben", BEN)
+    with pytest.raises(RequestFailed, match="2 developers are attached, and a window has no more than that"):
+        by_pass(gatekeeper, "carl", BEN)
 
 
 def test_a_client_that_hangs_up_without_a_word_holds_nothing_any_more(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     gatekeeper.attach().close()
-    worker.wait_told(lambda message: message.get("client") == "off", "the client to be gone")
-    gatekeeper.attach(OTHER_DEVELOPER)
+    wait_owners(worker, {})
+    gatekeeper.attach(ANNA)
+    wait_owners(worker, {"*": "s2"})
 
 
 def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start) -> None:
@@ -77,41 +127,24 @@ def test_a_client_that_stops_halfway_does_not_hold_the_window(start: Start) -> N
     attach = halfway.send("attach", {"stagedoorToken": gatekeeper.window.token})
     with pytest.raises(RequestFailed, match=r'"configurationDone" did not come within 0\.2 s of "attach"'):
         halfway.wait_response(attach)
-    gatekeeper.attach(OTHER_DEVELOPER)
-
-
-def test_a_worker_that_joins_while_the_client_is_welcomed_is_announced_once(start: Start) -> None:
-    gatekeeper = start(patience=Patience(seen=0.3, idle=None))
-    worker = gatekeeper.worker(deaf=True)
-    session = gatekeeper.connect()
-    session.request("initialize", {"adapterID": "debugpy", "supportsStartDebuggingRequest": True})
-    attach = session.send("attach", {"stagedoorToken": gatekeeper.window.token})
-    session.wait_event("initialized")
-    session.request("configurationDone")
-    worker.bring_debugger()
-    session.wait_reverse_request("startDebugging")
-    session.wait_response(attach)
-    session.request("threads")  # All that was sent before its answer has come.
-    with pytest.raises(WaitFailed):
-        session.wait_reverse_request("startDebugging", timeout=0)
+    gatekeeper.attach(ANNA)
 
 
 def test_the_attach_is_answered_when_the_workers_know_of_it(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     gatekeeper.attach()
-    assert {"client": "on"} in worker.told
+    assert told(worker) == {"*": "s1"}
 
 
-def test_a_worker_that_says_nothing_is_not_waited_for_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_says_nothing_is_not_waited_for_for_long(start: Start) -> None:
     gatekeeper = start(patience=Patience(seen=0.1, idle=None))
-    worker = gatekeeper.worker()
-    monkeypatch.setattr(worker, "say", lambda message: None)
+    gatekeeper.worker(deaf=True)
     gatekeeper.attach()
 
 
-def test_a_worker_that_comes_later_hears_of_the_client_at_once(gatekeeper: RunningGatekeeper) -> None:
+def test_a_worker_that_comes_later_hears_of_the_sessions_at_once(gatekeeper: RunningGatekeeper) -> None:
     gatekeeper.attach()
-    assert gatekeeper.worker().answer == {"welcome": {"client": "on"}}
+    assert gatekeeper.worker().answer == {"welcome": {"sessions": {"revision": 1, "owners": {"*": "s1"}}}}
 
 
 def test_a_client_that_is_let_in_may_send_long_messages(gatekeeper: RunningGatekeeper) -> None:
@@ -128,432 +161,404 @@ def test_a_client_that_sends_too_long_a_message_is_told_before_it_is_cut_off(gat
     session.wait_closed(2)
 
 
-# The root session
-
-ROOT_ANSWERS = {
-    "threads": ("threads", None, {"threads": []}),
-    "modules": ("modules", {}, {"modules": []}),
-    "completions, while somebody types": ("completions", {"text": "a", "column": 2}, {"targets": []}),
-    "what Visual Studio sets": ("setDebuggerProperty", {"debuggerProperties": {}}, {}),
-    "breakpoints": (
-        "setBreakpoints",
-        {"source": {"path": "/a.py"}, "breakpoints": [{"line": 3}, {"line": 7}]},
-        {"breakpoints": [{"id": 1, "verified": True, "line": 3}, {"id": 2, "verified": True, "line": 7}]},
-    ),
-    "function breakpoints": (
-        "setFunctionBreakpoints",
-        {"breakpoints": [{"name": "view"}]},
-        {"breakpoints": [{"id": 1, "verified": True}]},
-    ),
-    "breakpoints that are none": ("setBreakpoints", {"source": {}, "breakpoints": 1}, {"breakpoints": []}),
-    "no breakpoints": ("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": []}, {"breakpoints": []}),
-}
-
-ROOT_REFUSALS = {
-    "evaluate": ("evaluate", {"expression": "1"}, "Nothing is evaluated while no request is paused"),
-    "evaluate in a frame": ("evaluate", {"expression": "1", "frameId": 1}, "Select a paused request below it"),
-    "pause": ("pause", {"threadId": 1}, "other people's requests would stop too"),
-    "continue": ("continue", {"threadId": 1}, "only announces the workers"),
-    "stackTrace": ("stackTrace", {"threadId": 1}, "only announces the workers"),
-    "launch": ("launch", {"program": "x"}, "the application runs already"),
-    "attach": ("attach", {}, "Session is already started"),
-    "initialize": ("initialize", {"adapterID": "debugpy"}, "Session is already started"),
-    "configurationDone": ("configurationDone", {}, "is only allowed during handling"),
-    "what nobody knows": ("setDataBreakpoints", {"breakpoints": []}, "is not supported by debugpy"),
-}
+# A worker joins
 
 
-@pytest.mark.parametrize(("command", "arguments", "body"), ROOT_ANSWERS.values(), ids=ROOT_ANSWERS.keys())
-def test_the_root_answers(
-    gatekeeper: RunningGatekeeper, command: str, arguments: dict[str, Any] | None, body: dict[str, Any]
-) -> None:
-    session = gatekeeper.connect()
-    session.request("initialize", {"adapterID": "debugpy"})
-    session.send("attach", {"stagedoorToken": gatekeeper.window.token})
-    session.wait_event("initialized")
-    assert session.request(command, arguments) == body
-
-
-@pytest.mark.parametrize(("command", "arguments", "reason"), ROOT_REFUSALS.values(), ids=ROOT_REFUSALS.keys())
-def test_the_root_refuses(gatekeeper: RunningGatekeeper, command: str, arguments: dict[str, Any], reason: str) -> None:
-    session = gatekeeper.attach()
-    with pytest.raises(RequestFailed, match=reason):
-        session.request(command, arguments)
-
-
-LEAVING = ["disconnect", "terminate"]
-
-
-@pytest.mark.parametrize("command", LEAVING)
-def test_leaving_the_root_ends_every_session_and_resumes_what_is_paused(
-    gatekeeper: RunningGatekeeper, command: str
-) -> None:
-    session, worker, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    session.request(command, {})
-    session.wait_closed(2)
-    child_session.wait_event("terminated")
-    child_session.request("disconnect", {})
-    child_session.wait_closed(2)
-    assert debugger.wait_asked("disconnect") == {"terminateDebuggee": False}
-    worker.wait_told(lambda message: message.get("client") == "off", "the client to be gone")
-
-
-# Announcing workers
-
-
-def test_a_worker_is_announced_with_the_clients_own_configuration(gatekeeper: RunningGatekeeper) -> None:
+def test_a_debugger_that_joins_is_set_up_without_the_client(gatekeeper: RunningGatekeeper, tmp_path: Path) -> None:
+    file = tmp_path / "views.py"
+    file.write_text("pass\n")
     worker = gatekeeper.worker()
     session = gatekeeper.connect()
-    session.attach(
-        arguments={
-            "connect": {"host": "localhost", "port": 15678},
-            "pathMappings": [{"localRoot": "/here", "remoteRoot": "/there"}],
-            "stagedoorToken": gatekeeper.window.token,
-            "preLaunchTask": "build",
-            "restart": True,
-        }
-    )
-    worker.bring_debugger("GET /checkout")
-    asked = session.wait_reverse_request("startDebugging")
-    assert asked["request"] == "attach"
-    configuration = asked["configuration"]
-    assert configuration["connect"] == {"host": "localhost", "port": 15678}
-    assert configuration["pathMappings"] == [{"localRoot": "/here", "remoteRoot": "/there"}]
-    assert configuration["stagedoorToken"] == gatekeeper.window.token
-    assert (configuration["name"], configuration["subProcessId"]) == (f"worker {PID}", PID)
-    assert not {"preLaunchTask", "restart", "request"} & set(configuration)
+    session.attach({file: [{"line": 1, "condition": "x"}]}, {"stagedoorToken": gatekeeper.window.token}, ["uncaught"])
+    debugger = worker.bring_debugger("GET /checkout")
     assert wait_console(session, "joined") == f"Stagedoor: worker {PID} joined for GET /checkout."
+    assert debugger.commands() == [
+        "initialize", "attach", "setBreakpoints", "setFunctionBreakpoints", "stagedoorFilters",
+        "setExceptionBreakpoints", "configurationDone",
+    ]  # fmt: skip
+    attach = debugger.wait_asked("attach")
+    assert attach["stopAllThreadsOnSuspend"] is False
+    assert "stagedoorToken" not in attach
+    (entry,) = debugger.wait_asked("setBreakpoints")["breakpoints"]
+    (rule,) = rules.decode(entry["condition"]) or ()
+    assert (rule.session, rule.condition, entry["line"]) == ("s1", "x", 1)
+    assert debugger.wait_asked("stagedoorFilters") == {"sessions": {"s1": {"filters": ["uncaught"]}}}
 
 
-CONNECTS = {
-    "as host and port": ({"host": "db", "port": 1, "connect": None}, {"host": "db", "port": 1}),
-    "not at all": ({"connect": None}, None),
-    "without a port": ({"connect": {"host": "db"}}, {"host": "db"}),
-}
-
-
-@pytest.mark.parametrize(("arguments", "expected"), CONNECTS.values(), ids=CONNECTS.keys())
-def test_a_client_that_says_otherwise_how_it_connects_comes_back_all_the_same(
-    gatekeeper: RunningGatekeeper, arguments: dict[str, Any], expected: dict[str, Any] | None
-) -> None:
+def test_a_debugger_is_set_up_as_soon_as_somebody_attaches(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
-    session = gatekeeper.connect()
-    session.attach(arguments={"stagedoorToken": gatekeeper.window.token} | arguments)
-    worker.bring_debugger()
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    assert configuration["connect"] == {"host": "127.0.0.1", "port": gatekeeper.port} | (expected or {})
-    assert not {"host", "port"} & set(configuration)
+    debugger = worker.bring_debugger()
+    wait_for(lambda: gatekeeper.status()["workers"][0]["joined"], "the debugger to join")
+    gatekeeper.attach()
+    debugger.wait_asked("configurationDone")
 
 
-def test_a_client_without_startdebugging_gets_debugpys_event(gatekeeper: RunningGatekeeper) -> None:
+def test_a_debugger_that_cant_be_set_up_is_said_and_the_next_one_is_used(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
-    session = gatekeeper.connect()
-    session.request("initialize", {"adapterID": "debugpy"})
-    attach = session.send(
-        "attach",
-        {"connect": {"host": "127.0.0.1", "port": gatekeeper.port}, "stagedoorToken": gatekeeper.window.token},
-    )
-    session.wait_event("initialized")
-    session.request("configurationDone")
-    session.wait_response(attach)
-    worker.bring_debugger()
-    body = session.wait_event("debugpyAttach")
-    assert (body["request"], body["subProcessId"], body["name"]) == ("attach", PID, f"worker {PID}")
-    gatekeeper.connect().attach(arguments=body)
+    session = gatekeeper.attach()
+    worker.bring_debugger(failing={"attach": "no such thing"}).wait_closed()
+    assert "could not be set up: it answered attach with: no such thing" in wait_console(session, "set up")
+    worker.bring_debugger("GET /again")
+    wait_console(session, "joined for GET /again")
 
 
-def test_a_client_that_attaches_later_is_told_of_workers_that_have_joined(gatekeeper: RunningGatekeeper) -> None:
-    session, _, debugger = joined(gatekeeper)
-    opened(gatekeeper, session)
-    session.disconnect()
-    debugger.wait_asked("disconnect")
-    again = gatekeeper.attach()
-    opened(gatekeeper, again).request("threads")
+@pytest.mark.parametrize("command", ["initialize", "attach", "configurationDone"])
+def test_a_debugger_that_does_not_answer_is_not_waited_for_for_long(start: Start, command: str) -> None:
+    gatekeeper = start(patience=Patience(answer=0.2, idle=None))
+    worker = gatekeeper.worker()
+    session = gatekeeper.attach()
+    worker.bring_debugger(mute=(command,)).wait_closed()
+    assert "could not be set up: it did not answer within 0.2 s" in wait_console(session, "set up")
 
 
-def test_a_client_that_ignores_a_worker_is_told_and_not_waited_for(start: Start) -> None:
-    gatekeeper = start(patience=Patience(child=0.2, idle=None))
-    session, worker, _ = joined(gatekeeper)
-    worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
-    line = wait_console(session, "did not open")
-    assert line.startswith(f"Stagedoor: your IDE did not open a session for worker {PID} within 0.2 s")
-    assert line.endswith("until it has.")  # It knows how to, as far as it has said.
-    # Late is better than never.
-    before = len(worker.told)
-    opened(gatekeeper, session)
-    worker.wait_told(lambda message: message == {"client": "on"} in worker.told[before:], "the client to be back")
-
-
-def test_a_client_that_attaches_to_a_worker_and_stops_halfway_is_not_waited_for(start: Start) -> None:
-    gatekeeper = start(patience=Patience(child=0.2, idle=None))
-    session, worker, _ = joined(gatekeeper)
-    halfway = gatekeeper.connect()
-    halfway.request("initialize", {"adapterID": "debugpy"})
-    halfway.send("attach", session.wait_reverse_request("startDebugging")["configuration"])
-    halfway.wait_event("initialized")
-    worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
-    line = wait_console(session, "was not configured")
-    assert line.startswith(
-        f"Stagedoor: the session for worker {PID} was not configured within 0.2 s (your IDE has not sent"
-    )
-
-
-def test_a_debugger_that_does_not_answer_is_not_blamed_on_the_ide_and_the_next_one_is_used(start: Start) -> None:
-    gatekeeper = start(patience=Patience(child=0.2, answer=0.6, idle=None))
-    session, worker, slow = joined(gatekeeper, mute=("initialize",))
-    with pytest.raises(RequestFailed, match="did not answer within"):
-        opened(gatekeeper, session)
-    slow.wait_closed()
-    wait_for(lambda: worker.told[-2:] == [{"client": "ignored"}, {"client": "on"}], "to wait for the client again")
-    assert wait_console(session, "did not answer").startswith(f"Stagedoor: the debugger of worker {PID} did not answer")
-    assert not [line for line in console(session) if "your IDE" in line]
-    worker.bring_debugger()
-    opened(gatekeeper, session).request("threads")
-
-
-def test_a_worker_that_was_late_and_is_left_is_left(start: Start) -> None:
-    gatekeeper = start(patience=Patience(child=0.2, idle=None))
+def test_a_debugger_that_ends_takes_its_requests_with_it(gatekeeper: RunningGatekeeper) -> None:
     session, worker, debugger = joined(gatekeeper)
-    worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
-    opened(gatekeeper, session).request("disconnect")
-    debugger.wait_asked("disconnect")
+    thread = paused(session, debugger)
     debugger.close()
-    wait_for(lambda: not gatekeeper.status()["workers"][0]["joined"], "the debugger to be gone")
-    assert worker.told[-1] == {"client": "ignored"}
+    assert session.wait_event("thread", lambda body: body["reason"] == "exited")["threadId"] == thread
+    with pytest.raises(RequestFailed, match="not one of your requests, or is over by now"):
+        session.stack(thread)
+    worker.bring_debugger("GET /again")
+    wait_console(session, "joined for GET /again")
 
 
-def test_a_client_that_can_open_no_sessions_is_told_what_it_lacks(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(dap_client._INITIALIZE, "supportsStartDebuggingRequest", False)
-    session, _, _ = joined(start(patience=Patience(child=0.2, idle=None)))
-    assert "It has not announced startDebugging" in wait_console(session, "did not open")
-
-
-# Child sessions
-
-
-def test_a_child_is_configured_as_debugpys_own_adapter_does_it(gatekeeper: RunningGatekeeper) -> None:
+def test_a_debugger_that_talks_nonsense_is_given_up(gatekeeper: RunningGatekeeper) -> None:
     session, _, debugger = joined(gatekeeper)
-    child_session = gatekeeper.connect()
-    child_session.request("initialize", {"adapterID": "debugpy", "clientID": "vscode"})
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    attach = child_session.send("attach", configuration | {"justMyCode": False, "redirectOutput": True})
-    child_session.wait_event("initialized")
-    assert debugger.wait_asked("initialize")["clientID"] == "vscode"
-    assert debugger.wait_asked("attach")["justMyCode"] is False
-    assert debugger.wait_asked("attach")["redirectOutput"] is False
-    assert "stagedoorToken" not in debugger.wait_asked("attach")
-    # pydevd's own "initialized", and what it says too early, are held back until the attach is answered.
-    debugger.send_event("initialized")
-    debugger.send_event("output", {"category": "stdout", "output": "early"})
-    child_session.request("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": []})
-    child_session.request("configurationDone")
-    child_session.wait_response(attach)
-    child_session.wait_event("output", lambda body: body["output"] == "early")
-    kinds = [event["event"] for event in child_session.events]
-    assert kinds == ["initialized", "output"]
-    assert debugger.commands()[:4] == ["initialize", "attach", "setBreakpoints", "configurationDone"]
+    debugger.send_raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    wait_console(session, f"the debugger of worker {PID} has ended. A DAP message has to begin with")
+    debugger.wait_closed()
 
 
-def test_what_the_debugger_says_reaches_the_client_and_nothing_that_the_policy_keeps(
+def test_a_worker_that_ends_ends_no_session(gatekeeper: RunningGatekeeper) -> None:
+    session, worker, _ = joined(gatekeeper)
+    worker.close()
+    assert wait_console(session, f"worker {PID} has ended") == f"Stagedoor: worker {PID} has ended."
+    session.request("threads")
+
+
+# Requests are threads
+
+
+def test_the_window_and_each_request_are_threads(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    debugger.begin(7, label="GET /checkout?item=3")
+    assert session.wait_event("thread")["reason"] == "started"
+    window, request = threads(session)
+    assert window.startswith("open until ")
+    assert window.endswith("1 worker, 0 paused")
+    assert request == f"GET /checkout?item=3 (worker {PID})"
+    debugger.stop(7, thread=44)
+    stop = session.stopped()
+    assert stop["allThreadsStopped"] is False
+    assert "stagedoor" not in stop
+    assert threads(session)[0].endswith("1 worker, 1 paused")
+    debugger.end(7)
+    assert session.wait_event("thread", lambda body: body["reason"] == "exited")["threadId"] == stop["threadId"]
+    assert len(threads(session)) == 1
+
+
+def test_a_request_keeps_its_thread_and_the_next_one_on_that_thread_has_another(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    first = paused(session, debugger, 1, thread=5)
+    debugger.run_on(1, thread=5)
+    session.wait_event("continued")
+    debugger.stop(1, thread=6)
+    assert session.stopped()["threadId"] == first
+    debugger.end(1)
+    assert paused(session, debugger, 2, thread=6) != first
+
+
+def test_what_a_paused_request_is_asked_goes_to_its_worker_with_the_workers_numbers(
     gatekeeper: RunningGatekeeper,
 ) -> None:
-    session, _, debugger = joined(gatekeeper, bodies={"threads": {"threads": [{"id": 1, "name": "GET /view"}]}})
-    child_session = opened(gatekeeper, session)
-    assert child_session.request("threads") == {"threads": [{"id": 1, "name": "GET /view"}]}
+    frames = {"stackFrames": [{"id": 900, "name": "view", "line": 3, "column": 1, "source": {"path": "/srv/a.py"}}]}
+    scopes = {"scopes": [{"name": "Locals", "variablesReference": 901, "expensive": False}]}
+    session, _, debugger = joined(gatekeeper, bodies={"stackTrace": frames, "scopes": scopes})
+    thread = paused(session, debugger, thread=77)
+    (frame,) = session.stack(thread)
+    assert debugger.wait_asked("stackTrace")["threadId"] == 77
+    assert frame["id"] < 100
+    (scope,) = session.scopes(frame["id"])
+    assert debugger.wait_asked("scopes")["frameId"] == 900
+    session.request("variables", {"variablesReference": scope["variablesReference"]})
+    assert debugger.wait_asked("variables")["variablesReference"] == 901
+    session.resume(thread)
+    assert debugger.wait_asked("continue") == {"threadId": 77, "singleThread": True}
+
+
+def test_a_number_of_another_session_means_nothing(gatekeeper: RunningGatekeeper) -> None:
+    frames = {"stackFrames": [{"id": 900, "name": "view", "line": 3, "column": 1}]}
+    everybody, _, debugger = joined(gatekeeper, bodies={"stackTrace": frames})
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    thread = paused(everybody, debugger)
+    (frame,) = everybody.stack(thread)
+    asked = len(debugger.commands())
+    for command, arguments in (
+        ("stackTrace", {"threadId": thread}),
+        ("continue", {"threadId": thread}),
+        ("next", {"threadId": thread}),
+        ("pause", {"threadId": thread}),
+        ("goto", {"threadId": thread, "targetId": 1}),
+        ("scopes", {"frameId": frame["id"]}),
+        ("evaluate", {"frameId": frame["id"], "expression": "1"}),
+        ("variables", {"variablesReference": frame["id"] + 1}),
+    ):
+        with pytest.raises(RequestFailed):
+            anna.request(command, arguments)
+    everybody.request("threads")
+    assert len(debugger.commands()) == asked
+    assert len(threads(anna)) == 1
+
+
+def test_each_session_hears_of_its_own_requests_only(gatekeeper: RunningGatekeeper) -> None:
+    everybody, _, debugger = joined(gatekeeper)
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    debugger.begin(1, "s1")
+    debugger.begin(2, "s2", label="GET /annas")
+    debugger.stop(2, "s2", thread=2)
+    debugger.send_event(
+        "output", {"category": "stdout", "output": "hers\n", "stagedoor": {"request": 2, "session": "s2"}}
+    )
+    anna.stopped()
+    assert threads(anna)[1:] == [f"GET /annas (worker {PID})"]
+    assert threads(everybody)[1:] == [f"GET /view (worker {PID})"]
+    assert anna.wait_event("output", lambda body: body["category"] == "stdout")["output"] == "hers\n"
+    heard = {event["event"] for event in everybody.events}
+    assert "stopped" not in heard
+    assert not [event for event in everybody.events if event.get("body", {}).get("category") == "stdout"]
+
+
+def test_what_belongs_to_nobody_runs_on_and_is_shown_to_nobody(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    debugger.send_event("stopped", {"threadId": 9, "reason": "breakpoint"})
+    assert debugger.wait_asked("continue") == {"threadId": 9, "singleThread": True}
     debugger.send_event("debugpyAttach", {"request": "attach"})
     debugger.send_raw(wire.encode(wire.request("runInTerminal", {"args": ["x"]}), 2))
     debugger.send_event("terminated")
-    debugger.send_event("stopped", {"threadId": 1, "reason": "breakpoint"})
-    child_session.stopped()
-    assert {event["event"] for event in child_session.events} == {"initialized", "stopped"}
+    paused(session, debugger)
+    assert {event["event"] for event in session.events} <= {"initialized", "output", "thread", "stopped"}
     with pytest.raises(WaitFailed):
-        child_session.wait_reverse_request("runInTerminal", timeout=0)
+        session.wait_reverse_request("runInTerminal", timeout=0)
+
+
+def test_a_request_that_is_running_can_be_paused_and_not_looked_at(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    debugger.begin(3)
+    thread = session.wait_event("thread")["threadId"]
+    with pytest.raises(RequestFailed, match="running"):
+        session.stack(thread)
+    session.request("pause", {"threadId": thread})
+    assert debugger.wait_asked("stagedoorPause") == {"request": 3}
+    with pytest.raises(RequestFailed, match="can't be paused: pause one of your requests"):
+        session.request("pause", {"threadId": session.request("threads")["threads"][0]["id"]})
+
+
+def test_an_answer_comes_before_what_it_has_caused(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper, mute=("next",))
+    thread = paused(session, debugger)
+    seq = session.send("next", {"threadId": thread})
+    debugger.wait_asked("next")
+    step = next(message for message in debugger.received if message["command"] == "next")
+    stopped = {"reason": "step", "threadId": 1, "stagedoor": {"request": 1, "session": "s1"}}
+    debugger.send_raw(wire.encode(wire.response(step), 1) + wire.encode(wire.event("stopped", stopped), 2))
+    session.wait_response(seq)
+    session.stopped()
+    order = [message.get("command") or message["event"] for message in session._received]
+    assert order.index("next") < len(order) - 1 - order[::-1].index("stopped")
 
 
 def test_an_answer_has_the_command_that_the_client_has_sent(gatekeeper: RunningGatekeeper) -> None:
     session, _, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    child_session.request("debugpySystemInfo")
+    session.request("debugpySystemInfo")
     assert debugger.commands()[-1] == "pydevdSystemInfo"
-
-
-def test_a_worker_that_has_ended_meanwhile_is_no_error_for_the_client(gatekeeper: RunningGatekeeper) -> None:
-    session = gatekeeper.attach()
-    child_session = gatekeeper.connect()
-    child_session.request("initialize", {"adapterID": "debugpy"})
-    child_session.request("attach", {"subProcessId": 4242, "stagedoorToken": gatekeeper.window.token})
-    child_session.wait_event("terminated")
-    child_session.request("disconnect", {})
-    child_session.wait_closed(2)
-    assert wait_console(session, "4242") == "Stagedoor: worker 4242 had ended before your IDE opened its session."
-
-
-def test_a_child_of_another_address_is_refused(gatekeeper: RunningGatekeeper) -> None:
-    joined(gatekeeper)
-    with pytest.raises(RequestFailed, match=f"No session of {OTHER_DEVELOPER} holds this window"):
-        gatekeeper.attach(OTHER_DEVELOPER, subProcessId=PID)
-
-
-def test_a_child_without_a_root_is_refused(gatekeeper: RunningGatekeeper) -> None:
-    worker = gatekeeper.worker()
-    worker.bring_debugger()
-    wait_for(lambda: gatekeeper.status()["workers"][0]["joined"], "the debugger to join")
-    with pytest.raises(RequestFailed, match="Attach without subProcessId first"):
-        gatekeeper.attach(subProcessId=PID)
-
-
-def test_a_second_session_for_a_worker_is_refused(gatekeeper: RunningGatekeeper) -> None:
-    session, _, _ = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    with pytest.raises(RequestFailed, match=f"You already have a session with worker {PID}"):
-        gatekeeper.attach(subProcessId=PID)
-    child_session.request("threads")
-
-
-@pytest.mark.parametrize("command", LEAVING)
-def test_one_child_can_be_left_alone(gatekeeper: RunningGatekeeper, command: str) -> None:
-    session, worker, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    child_session.request(command, {"terminateDebuggee": True})
-    child_session.wait_closed(2)
-    assert debugger.wait_asked("disconnect") == {"terminateDebuggee": False}
-    assert "terminate" not in debugger.commands()
-    worker.wait_told(lambda message: message.get("client") == "ignored", "not to wait for the client")
-    assert "you have left worker" in wait_console(session, "you have")
-    session.request("threads")
-
-
-def test_a_child_that_hangs_up_without_a_word_is_left(gatekeeper: RunningGatekeeper) -> None:
-    session, worker, debugger = joined(gatekeeper)
-    opened(gatekeeper, session).close()
-    worker.wait_told(lambda message: message.get("client") == "ignored", "not to wait for the client")
-    debugger.wait_asked("disconnect")
-    assert "has dropped its session" in wait_console(session, "dropped")
-
-
-def test_nothing_that_comes_after_a_disconnect_reaches_the_debugger(gatekeeper: RunningGatekeeper) -> None:
-    session, _, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    messages = [wire.request("disconnect", {}), wire.request("setBreakpoints", {"source": {"path": "/a.py"}})]
-    child_session._socket.sendall(b"".join(wire.encode(message, 900 + n) for n, message in enumerate(messages)))
-    child_session.wait_closed(2)
-    debugger.wait_asked("disconnect")
-    assert "setBreakpoints" not in debugger.commands()
-
-
-def test_a_worker_that_ends_ends_its_session(gatekeeper: RunningGatekeeper) -> None:
-    session, worker, _ = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    worker.close()
-    child_session.wait_event("terminated")
-    child_session.request("disconnect", {})
-    child_session.wait_closed(2)
-    assert wait_console(session, "ended") == f"Stagedoor: worker {PID} has ended."
-    session.request("threads")
-
-
-def test_a_debugger_that_ends_ends_its_session_and_a_new_one_is_announced(gatekeeper: RunningGatekeeper) -> None:
-    session, worker, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    debugger.close()
-    child_session.wait_event("terminated")
-    worker.bring_debugger("GET /again")
-    opened(gatekeeper, session).request("threads")
-
-
-def test_a_debugger_that_talks_nonsense_ends_its_session(gatekeeper: RunningGatekeeper) -> None:
-    session, _, debugger = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
-    debugger.send_raw(b"HTTP/1.1 200 OK\r\n\r\n")
-    child_session.wait_event("terminated")
-    wait_console(child_session, f"the debugger of worker {PID} has ended. A DAP message has to begin with")
 
 
 def test_a_debugger_may_send_as_much_as_pydevd_shows_of_a_long_list(gatekeeper: RunningGatekeeper) -> None:
     """pydevd cuts each value at 65,536 characters."""
     values = {"variables": [{"name": str(number), "value": "ж" * 65_536} for number in range(60)]}
-    session, _, _ = joined(gatekeeper, bodies={"variables": values})
-    child_session = opened(gatekeeper, session)
-    assert child_session.request("variables", {"variablesReference": 1}) == values
+    scopes = {"scopes": [{"name": "Locals", "variablesReference": 5}]}
+    frames = {"stackFrames": [{"id": 4, "name": "view", "line": 3, "column": 1}]}
+    session, _, debugger = joined(gatekeeper, bodies={"variables": values, "scopes": scopes, "stackTrace": frames})
+    (scope,) = session.scopes(session.stack(paused(session, debugger))[0]["id"])
+    assert session.request("variables", {"variablesReference": scope["variablesReference"]}) == values
 
 
-# Debuggers that do not answer
-
-MUTE = {"initialize": "attach", "attach": "attach", "configurationDone": "attach"}
+# Breakpoints
 
 
-@pytest.mark.parametrize("command", MUTE)
-def test_a_debugger_that_does_not_answer_is_not_waited_for_for_long(start: Start, command: str) -> None:
-    gatekeeper = start(patience=Patience(answer=0.2, idle=None))
-    session, _, debugger = joined(gatekeeper, mute=(command,))
-    child_session = gatekeeper.connect()
-    child_session.request("initialize", {"adapterID": "debugpy"})
-    attach = child_session.send("attach", session.wait_reverse_request("startDebugging")["configuration"])
-    if command == "configurationDone":
-        child_session.wait_event("initialized")
-        child_session.send("configurationDone")
-    with pytest.raises(RequestFailed, match=r"did not answer within 0\.2 s"):
-        child_session.wait_response(attach)
-    child_session.wait_event("terminated")
-    debugger.wait_closed()
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "views.py"
+    path.write_text("pass\n" * 50)
+    return str(path)
 
 
-FAILING = ["attach", "configurationDone"]
+def set_breakpoints(session: DapClient, path: str, *lines: int) -> list[dict[str, Any]]:
+    wanted = {"source": {"path": path}, "breakpoints": [{"line": line} for line in lines]}
+    return list(session.request("setBreakpoints", wanted)["breakpoints"])
 
 
-@pytest.mark.parametrize("command", FAILING)
-def test_a_debugger_that_refuses_is_quoted(gatekeeper: RunningGatekeeper, command: str) -> None:
-    session, _, _ = joined(gatekeeper, failing={command: "no such thing"})
-    with pytest.raises(RequestFailed, match="no such thing"):
-        opened(gatekeeper, session)
+def test_a_breakpoint_waits_until_a_worker_has_it_and_again_when_the_last_one_has_gone(
+    gatekeeper: RunningGatekeeper, file: str
+) -> None:
+    session = gatekeeper.attach()
+    (first,) = set_breakpoints(session, file, 7)
+    assert (first["verified"], first["message"]) == (False, "Waits for the first of your requests.")
+    body = {"breakpoints": [{"id": 31, "verified": True, "line": 6}]}
+    worker = gatekeeper.worker()
+    debugger = worker.bring_debugger(bodies={"setBreakpoints": body})
+    changed = session.wait_event("breakpoint")
+    assert changed["reason"] == "changed"
+    assert changed["breakpoint"] == {"id": first["id"], "verified": True, "line": 6, "source": {"path": file}}
+    wait_console(session, "joined")
+    debugger.begin(1)
+    debugger.stop(1, hitBreakpointIds=[31])
+    assert session.stopped()["hitBreakpointIds"] == [first["id"]]
+    debugger.close()
+    gone = session.wait_event("breakpoint", lambda body: not body["breakpoint"]["verified"])
+    assert gone["breakpoint"]["message"] == "Waits for the first of your requests."
+
+
+def test_a_file_that_is_not_on_this_server_is_said_so_with_its_path_here(gatekeeper: RunningGatekeeper) -> None:
+    session = gatekeeper.attach(pathMappings=[{"localRoot": "/home/anna/shop", "remoteRoot": "/srv/shop"}])
+    (found,) = set_breakpoints(session, "/home/anna/shop/views.py", 3)
+    assert found["verified"] is False
+    assert found["message"] == (
+        "There is no /srv/shop/views.py on this server. Check remoteRoot in pathMappings of your launch configuration."
+    )
+    (found,) = set_breakpoints(session, "/elsewhere/views.py", 3)
+    assert "No entry of pathMappings is about /elsewhere/views.py" in found["message"]
+
+
+def test_a_worker_has_all_sessions_breakpoints_each_with_whose_it_is(gatekeeper: RunningGatekeeper, file: str) -> None:
+    everybody, _, debugger = joined(gatekeeper)
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    set_breakpoints(everybody, file, 7)
+    set_breakpoints(anna, file, 7, 8)
+
+    def last() -> list[tuple[int, str]]:
+        sent = [message for message in list(debugger.received) if message["command"] == "setBreakpoints"]
+        entries = sent[-1]["arguments"]["breakpoints"]
+        return [(entry["line"], (rules.decode(entry["condition"]) or ())[0].session) for entry in entries]
+
+    assert last() == [(7, "s1"), (7, "s2"), (8, "s2")]
+    anna.disconnect()
+    wait_for(lambda: last() == [(7, "s1")], "the breakpoints of the session that has gone to go")
+    assert debugger.wait_asked("stagedoorLeave") == {"session": "s2"}
+
+
+def test_a_breakpoint_on_a_function_is_one_with_all_rules(gatekeeper: RunningGatekeeper) -> None:
+    everybody, _, debugger = joined(gatekeeper)
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    for session, condition in ((everybody, "a"), (anna, "b")):
+        session.request("setFunctionBreakpoints", {"breakpoints": [{"name": "view", "condition": condition}]})
+    sent = [message for message in list(debugger.received) if message["command"] == "setFunctionBreakpoints"]
+    (entry,) = sent[-1]["arguments"]["breakpoints"]
+    found = rules.decode(entry["condition"]) or ()
+    assert [(rule.session, rule.condition) for rule in found] == [("s1", "a"), ("s2", "b")]
+
+
+def test_the_errors_that_anybody_asks_for_are_asked_for_and_whose_is_which(gatekeeper: RunningGatekeeper) -> None:
+    everybody, _, debugger = joined(gatekeeper)
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    everybody.request("setExceptionBreakpoints", {"filters": ["uncaught"]})
+    anna.request("setExceptionBreakpoints", {"filters": ["raised"]})
+
+    def last(command: str) -> dict[str, Any]:
+        return dict([message for message in list(debugger.received) if message["command"] == command][-1]["arguments"])
+
+    assert last("setExceptionBreakpoints") == {"filters": ["raised", "uncaught"]}
+    assert last("stagedoorFilters") == {"sessions": {"s1": {"filters": ["uncaught"]}, "s2": {"filters": ["raised"]}}}
+
+
+def test_a_relative_remote_root_is_the_workers_working_directory(gatekeeper: RunningGatekeeper, file: str) -> None:
+    folder, name = os.path.split(file)
+    session = gatekeeper.attach(pathMappings=[{"localRoot": "/home/anna/shop", "remoteRoot": "."}])
+    (before,) = set_breakpoints(session, f"/home/anna/shop/{name}", 3)
+    assert "There is no " in before["message"]
+    worker = gatekeeper.worker(cwd=folder)
+    assert session.wait_event("breakpoint")["breakpoint"]["message"] == "Waits for the first of your requests."
+    debugger = worker.bring_debugger()
+    assert debugger.wait_asked("setBreakpoints")["source"]["path"] == file
+
+
+# Leaving
+
+
+@pytest.mark.parametrize("command", LEAVING)
+def test_the_last_one_to_leave_lets_go_of_every_debugger(gatekeeper: RunningGatekeeper, command: str) -> None:
+    session, worker, debugger = joined(gatekeeper)
+    session.request(command, {"terminateDebuggee": True})
+    session.wait_closed(2)
+    assert debugger.wait_asked("disconnect") == {"terminateDebuggee": False}
+    assert "terminate" not in debugger.commands()
+    wait_owners(worker, {})
+
+
+def test_one_of_two_who_leaves_changes_nothing_for_the_other(gatekeeper: RunningGatekeeper) -> None:
+    everybody, worker, debugger = joined(gatekeeper, bodies={"stackTrace": {"stackFrames": []}})
+    anna = by_pass(gatekeeper, "anna", ANNA)
+    thread = paused(everybody, debugger)
+    anna.disconnect()
+    assert debugger.wait_asked("stagedoorLeave") == {"session": "s2"}
+    wait_owners(worker, {"*": "s1"})
+    everybody.stack(thread)
+    assert "disconnect" not in debugger.commands()
+
+
+def test_nothing_that_comes_after_a_disconnect_reaches_the_debugger(gatekeeper: RunningGatekeeper, file: str) -> None:
+    session, _, debugger = joined(gatekeeper)
+    messages = [wire.request("disconnect", {}), wire.request("setBreakpoints", {"source": {"path": file}})]
+    session._socket.sendall(b"".join(wire.encode(message, 900 + n) for n, message in enumerate(messages)))
+    session.wait_closed(2)
+    debugger.wait_asked("disconnect")
+    assert "setBreakpoints" not in debugger.commands()
 
 
 def test_a_debugger_that_does_not_let_go_is_given_up(start: Start) -> None:
     gatekeeper = start(patience=Patience(answer=0.2, idle=None))
     session, _, debugger = joined(gatekeeper, mute=("disconnect",))
-    opened(gatekeeper, session).disconnect()
+    session.disconnect()
     debugger.wait_closed()
+
+
+def test_whoever_attaches_again_finds_the_debugger_set_up_anew(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    session.disconnect()
+    debugger.wait_asked("disconnect")
+    again = gatekeeper.attach()
+    wait_for(lambda: debugger.commands().count("configurationDone") == 2, "the debugger to be set up again")
+    debugger.begin(1, "s2")
+    debugger.stop(1, "s2")
+    again.stopped()
+
+
+# Too much
 
 
 def test_a_client_cannot_heap_up_requests(start: Start) -> None:
     gatekeeper = start(patience=Patience(unanswered=20, idle=None))
-    session, _, debugger = joined(gatekeeper, mute=("variables",))
-    child_session = opened(gatekeeper, session)
+    session, _, debugger = joined(gatekeeper, mute=("stackTrace",))
+    thread = paused(session, debugger)
     for _ in range(20):
-        child_session.send("variables", {"variablesReference": 1})
-    with pytest.raises(RequestFailed, match="has 20 requests to answer already"):
-        child_session.request("threads")
-    wait_for(lambda: debugger.commands().count("variables") == 20, "those that were not refused")
-    assert "threads" not in debugger.commands()
-
-
-# Clients that do not read
+        session.send("stackTrace", {"threadId": thread})
+    with pytest.raises(RequestFailed, match=f"Worker {PID} has not answered 20 requests yet"):
+        session.stack(thread)
+    wait_for(lambda: debugger.commands().count("stackTrace") == 20, "those that were not refused")
 
 
 def flooding(debugger: ScriptedDebugger, megabytes: int) -> None:
-    line = "x" * 100_000
+    body = {"category": "stdout", "output": "x" * 100_000, "stagedoor": {"request": 1, "session": "s1"}}
     for _ in range(megabytes * 10):
-        debugger.send_event("output", {"category": "stdout", "output": line})
+        debugger.send_event("output", body)
 
 
-def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: Start) -> None:
-    gatekeeper = start(patience=Patience(unread=2_000_000, idle=None))
-    session, worker, debugger = joined(gatekeeper)
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    with closing(stuck_client(gatekeeper, configuration)):
-        flooding(debugger, megabytes=30)
-        worker.wait_told(lambda message: message.get("client") == "ignored", "the client to be given up")
-    session.request("threads")
-
-
-def stuck_client(gatekeeper: RunningGatekeeper, configuration: dict[str, Any]) -> socket.socket:
-    """A child session of a client that has stopped reading."""
+def stuck_client(gatekeeper: RunningGatekeeper) -> socket.socket:
+    """A session of a client that has stopped reading."""
     connection = socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (ALLOWED, 0))
+    attach = {"stagedoorToken": gatekeeper.window.token}
     for seq, (command, arguments) in enumerate(
-        [("initialize", {"adapterID": "debugpy"}), ("attach", configuration), ("configurationDone", {})], 1
+        [("initialize", {"adapterID": "debugpy"}), ("attach", attach), ("configurationDone", {})], 1
     ):
         connection.sendall(wire.encode(wire.request(command, arguments), seq))
         if command == "attach":
@@ -562,40 +567,57 @@ def stuck_client(gatekeeper: RunningGatekeeper, configuration: dict[str, Any]) -
     return connection
 
 
+def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: Start) -> None:
+    gatekeeper = start(patience=Patience(unread=2_000_000, idle=None))
+    worker = gatekeeper.worker()
+    anna = None
+    with closing(stuck_client(gatekeeper)):
+        debugger = worker.bring_debugger()
+        debugger.wait_asked("configurationDone")
+        anna = by_pass(gatekeeper, "anna", ANNA)
+        debugger.begin(1)
+        flooding(debugger, megabytes=30)
+        wait_owners(worker, {"anna": "s2"})
+    anna.request("threads")
+
+
 def test_a_stuck_client_does_not_hold_up_the_end(start: Start) -> None:
-    patience = Patience(farewell=3.0, idle=None)
-    gatekeeper = start(patience=patience)
-    session, worker, debugger = joined(gatekeeper)
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    with closing(stuck_client(gatekeeper, configuration)):
+    gatekeeper = start()
+    worker = gatekeeper.worker()
+    with closing(stuck_client(gatekeeper)):
+        debugger = worker.bring_debugger()
+        debugger.wait_asked("configurationDone")
+        debugger.begin(1)
         flooding(debugger, megabytes=20)
+        started = time.monotonic()
         gatekeeper.ask({"close": {}})
-        # The workers do not wait for a client's farewell, and nobody waits for one that does not come.
-        worker.wait_told(lambda message: "closed" in message, "the end", timeout=patience.farewell - 1)
-        gatekeeper.ended(patience.farewell + 1)
+        worker.wait_told(lambda message: "closed" in message, "the end")
+        assert worker.told_at[-1] - started < 0.2  # The workers do not wait for a client's farewell.
+        gatekeeper.ended()
+        assert time.monotonic() - started < 1
 
 
 # The end
 
 
-def test_at_the_end_a_client_hears_why_and_may_say_farewell(start: Start) -> None:
-    gatekeeper = start(patience=Patience(farewell=60.0, idle=None))
+def test_at_the_end_everybody_hears_why_and_may_say_farewell(gatekeeper: RunningGatekeeper) -> None:
     session, worker, _ = joined(gatekeeper)
-    child_session = opened(gatekeeper, session)
+    anna = by_pass(gatekeeper, "anna", ANNA)
     gatekeeper.ask({"close": {}})
-    assert wait_console(session, "closed") == "Stagedoor: The window was closed. Everything runs on as before."
-    for each in (child_session, session):
+    for each in (session, anna):
+        assert wait_console(each, "closed") == "Stagedoor: The window was closed. Everything runs on as before."
         each.wait_event("terminated")
         with pytest.raises(RequestFailed, match="This session is over"):
             each.request("threads")
         each.disconnect()
-    assert gatekeeper.ended() == "The window was closed."  # Of whom all have said it, none is waited for.
+    started = time.monotonic()
+    assert gatekeeper.ended() == "The window was closed."
+    assert time.monotonic() - started < 0.3
     worker.wait_over()
 
 
 def test_at_the_end_nothing_is_left(gatekeeper: RunningGatekeeper) -> None:
     session, worker, _ = joined(gatekeeper)
-    opened(gatekeeper, session)
     gatekeeper.ask({"close": {}})
     gatekeeper.ended()
     assert not Path(gatekeeper.config.control).exists()

@@ -32,6 +32,8 @@ from support.scripted import MAX_WINDOW, RunningGatekeeper, ScriptedWorker, cons
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
 
+NOBODY_ATTACHED = {"welcome": {"sessions": {"revision": 0, "owners": {}}}}
+
 
 class Switched:
     """A gatekeeper that watches a file switch."""
@@ -93,7 +95,7 @@ def test_a_process_joins_once(gatekeeper: RunningGatekeeper) -> None:
     assert second.answer["remedy"] == "Wrap the outermost application only."
     assert "again" not in second.answer
     session = gatekeeper.attach()
-    first.wait_told(lambda message: message.get("client") == "on", "the client")
+    first.wait_told(lambda message: "sessions" in message, "the session")
     session.disconnect()
 
 
@@ -109,7 +111,7 @@ def test_workers_of_another_container_are_known_by_what_they_say(
     """The kernel gives 0 as the number of a process that has none in the gatekeeper's namespace."""
     monkeypatch.setattr(place, "peer_credentials", lambda connection: (0, os.geteuid()))
     workers = [gatekeeper.worker(pid=pid) for pid in (101, 102)]
-    assert [worker.answer for worker in workers] == [{"welcome": {"client": "off"}}] * 2
+    assert [worker.answer for worker in workers] == [NOBODY_ATTACHED] * 2
     assert [worker["pid"] for worker in gatekeeper.status()["workers"]] == [101, 102]
 
 
@@ -254,14 +256,13 @@ def test_a_debugger_of_a_process_that_has_not_said_hello_is_dropped(gatekeeper: 
 def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     before = gatekeeper.status()
-    assert before["client"] is None
+    assert before["sessions"] == []
     assert before["workers"] == [
         {"pid": worker.pid, "seconds": 0, "joined": False, "joined_seconds": None, "attached": False, "paused": []}
     ]
     session = gatekeeper.attach()
     worker.bring_debugger()
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    gatekeeper.connect().attach(arguments=configuration)
+    wait_console(session, "joined")
     worker.say({"paused": {"thread": 1, "request": "GET /checkout", "place": "views.py:12"}})
     worker.say({"paused": {"thread": 2, "request": "GET /basket", "place": "views.py:20"}})
     worker.say({"resumed": {"thread": 2}})
@@ -273,7 +274,7 @@ def test_the_status_tells_of_clients_workers_and_paused_requests(gatekeeper: Run
     [pause] = shown["paused"]
     assert (pause["request"], pause["place"]) == ("GET /checkout", "views.py:12")
     assert 0 <= pause["seconds"] < 5
-    assert status["client"]["address"] == ALLOWED
+    assert [(each["owner"], each["address"]) for each in status["sessions"]] == [("*", ALLOWED)]
     assert status["bind"] == gatekeeper.config.bind
     assert status["allow"] == [ALLOWED]
     assert status["opened_by"] == "the tests"
@@ -412,10 +413,10 @@ def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Star
     with pytest.raises(AssertionError, match="has not ended"):
         gatekeeper.ended(1.5)
     again = gatekeeper.worker()
-    assert again.answer == {"welcome": {"client": "on"}}
+    assert again.answer["welcome"]["sessions"]["owners"] == {"*": "s1"}
     wait_console(session, f"worker {again.pid} is there, the first one again")
     again.bring_debugger("GET /view")
-    assert session.wait_reverse_request("startDebugging")["configuration"]["subProcessId"] == again.pid
+    wait_console(session, f"worker {again.pid} joined for GET /view.")
     second = gatekeeper.worker(pid=again.pid + 1)
     second.close()
     assert sum("the first one again" in line for line in console(session)) == 1
@@ -442,7 +443,7 @@ def test_in_the_foreground_it_stays_also_when_workers_and_client_have_gone(gatek
     session.disconnect()
     with pytest.raises(AssertionError, match="has not ended"):
         gatekeeper.ended(1.0)
-    assert gatekeeper.worker().answer == {"welcome": {"client": "off"}}
+    assert gatekeeper.worker().answer["welcome"]["sessions"]["owners"] == {}
 
 
 def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None:
@@ -522,7 +523,7 @@ def test_workers_that_leave_because_the_window_was_closed_are_not_told_of_as_los
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.bring_debugger()
-    session.wait_reverse_request("startDebugging")
+    wait_console(session, "joined")
     switched.switch.close()
     worker.close()
     wait_console(session, "The window was closed.")
@@ -534,13 +535,9 @@ def test_it_ends_though_a_worker_that_was_stopped_reads_nothing(gatekeeper: Runn
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     debugger = worker.bring_debugger(stuck=True)
-    configuration = session.wait_reverse_request("startDebugging")["configuration"]
-    child = gatekeeper.connect()
-    child.request("initialize", {"adapterID": "debugpy"})
-    child.send("attach", configuration)
     many = {"source": {"path": "/app.py"}, "breakpoints": [{"line": 1, "condition": "x" * 1000}] * 500}
     for _ in range(4):
-        child.send("setBreakpoints", many)
+        session.send("setBreakpoints", many)
     debugger.wait_full()
     gatekeeper.ask({"close": {}})
     assert gatekeeper.ended(3) == "The window was closed."
@@ -637,7 +634,7 @@ def test_the_token_is_in_no_line_of_it_nor_of_the_log(gatekeeper: RunningGatekee
     worker = gatekeeper.worker()
     session = gatekeeper.attach(stagedoorToken=gatekeeper.window.token)
     worker.bring_debugger()
-    session.wait_reverse_request("startDebugging")
+    wait_console(session, "joined")
     session.disconnect()
     worker.wait_told(lambda message: "detached" in str(message), "the record of the end")
     assert gatekeeper.window.token not in " ".join(console(session) + worker.audit())

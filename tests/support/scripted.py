@@ -128,7 +128,7 @@ class RunningGatekeeper:
         return client
 
     def attach(self, source: str = ALLOWED, **arguments: Any) -> DapClient:
-        """A root session, or with ``subProcessId`` a child session; with the window's token, unless told otherwise."""
+        """A session; with the window's token, unless told otherwise."""
         client = self.connect(source)
         arguments.setdefault("stagedoorToken", self.window.token)
         client.attach(arguments=arguments)
@@ -228,9 +228,9 @@ class ScriptedWorker:
                     with self._changed:
                         self.told.append(message)
                         self._changed.notify_all()
-                    if "client" in message and not self._deaf:
+                    if "sessions" in message and not self._deaf:
                         with suppress(OSError):  # It has hung up since.
-                            self.say({"seen": message["client"]})
+                            self.say({"seen": message["sessions"]["revision"]})
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -298,6 +298,24 @@ class ScriptedDebugger:
 
     def send_event(self, name: str, body: dict[str, Any] | None = None) -> None:
         self.send_raw(wire.encode(wire.event(name, body), 1))
+
+    def begin(self, number: int, session: str = "s1", label: str = "GET /view", thread: int | None = None) -> None:
+        """A request of a session's begins."""
+        body = {"request": number, "session": session, "label": label, "thread": thread}
+        self.send_event("stagedoorRequest", body)
+
+    def stop(self, number: int, session: str = "s1", thread: int = 1, **body: Any) -> None:
+        """A request of a session's is paused."""
+        tag = {"request": number, "session": session}
+        self.send_event("stopped", {"reason": "breakpoint", "threadId": thread, "stagedoor": tag} | body)
+
+    def run_on(self, number: int, session: str = "s1", thread: int = 1) -> None:
+        """It runs on."""
+        self.send_event("continued", {"threadId": thread, "stagedoor": {"request": number, "session": session}})
+
+    def end(self, number: int) -> None:
+        """It is over."""
+        self.send_event("stagedoorRequestOver", {"request": number})
 
     def send_raw(self, data: bytes) -> None:
         with self._sending:

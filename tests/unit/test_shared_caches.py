@@ -103,9 +103,8 @@ def test_it_is_said_in_the_debug_console_too(
         lambda: "client=waiting" in server.get("/", ALLOWED).headers.get("Stagedoor", ""), "the window to be noticed"
     )
     ide = wait_for(lambda: attached(server), "the gatekeeper to listen")
-    wait_for(lambda: server.get("/", ALLOWED) and ide.children, "the worker to join")
-    session = next(iter(ide.children.values()))
-    assert session.wait_event("output", lambda body: "says Cache-Control: s-maxage=60" in body["output"])
+    server.get("/", ALLOWED)
+    assert ide.session.wait_event("output", lambda body: "says Cache-Control: s-maxage=60" in body["output"])
     assert server.log.count("says Cache-Control: s-maxage=60") == 1
 
 

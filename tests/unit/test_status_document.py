@@ -41,14 +41,14 @@ def status() -> dict[str, Any]:
             gatekeeper.attach(stagedoorToken="a wrong one")
         wait_for(lambda: gatekeeper.status()["workers"][0]["paused"], "the request to be known as paused")
         found = gatekeeper.status()
-        assert found["client"]["address"] == ALLOWED
+        assert found["sessions"][0]["address"] == ALLOWED
         return found
 
 
 def test_the_gatekeepers_status(status: dict[str, Any]) -> None:
     rows = described(gatekeeper_status)
     assert set(status) == set(rows)
-    assert set(status["client"]) == rows["client"]
+    assert set(status["sessions"][0]) | {"request", "worker", "paused", "seconds"} == rows["sessions"]
     [worker], [refused] = status["workers"], status["refused"]
     assert set(worker) | set(worker["paused"][0]) == rows["workers"]
     assert set(refused) == rows["refused"]

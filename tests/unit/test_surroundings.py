@@ -250,7 +250,7 @@ def test_each_is_said_once_in_the_log_and_in_the_debug_console(serve_gated: Serv
     ide = server.ide()
     for _ in range(3):
         server.get("/hello", ALLOWED)
-    session = next(iter(ide.children.values()))
+    session = ide.session
     session.request("threads")  # Its answer comes after all that was said before.
     for sign in ("Flask makes a 500 page", "The server's reloader is on"):
         assert session.wait_event("output", lambda body, sign=sign: sign in body["output"])  # type: ignore[misc]

@@ -59,7 +59,8 @@ def gatekeeper_status(settings: Settings) -> tuple[dict[str, Any] | None, str | 
     ``expires_at``   when that ends, RFC 3339 in UTC
     ``seconds_left`` whole seconds until the window's end, by its clocks
     ``allow``        the allowlist's entries
-    ``client``       null, or who holds the session: ``address``, ``since``
+    ``sessions``     a list, who is attached: ``owner``, ``address``, ``since``, and their ``requests``, a list of
+                     ``request``, ``worker``, ``paused``, ``seconds``
     ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined`` (its debugger runs),
                      ``joined_seconds`` (since then, or null), ``attached``, and ``paused``, a list of ``request``,
                      ``place``, ``seconds``
@@ -107,9 +108,11 @@ def print_status(settings: Settings, window: Window | None) -> None:
         elif window is not None and settings.debugger == "gatekeeper":
             print_row("gatekeeper", "not running: the next matching request starts it")
         return
-    client = status["client"]
     print_row("gatekeeper", f"process {status['pid']}, allowlist: {', '.join(status['allow']) or 'nobody'}")
-    print_row("attached", f"{client['address']} since {client['since']}" if client else "nobody")
+    for session in status["sessions"]:
+        _print_session(session)
+    if not status["sessions"]:
+        print_row("attached", "nobody")
     for worker in status["workers"]:
         _print_worker(worker)
     for refused in status["refused"][-5:]:
@@ -143,6 +146,13 @@ def watch_status(settings: Settings, *, as_json: bool = False) -> int:
             time.sleep(WATCH_EVERY)
     except KeyboardInterrupt:
         return 0
+
+
+def _print_session(session: Mapping[str, Any]) -> None:
+    number, paused = len(session["requests"]), sum(request["paused"] for request in session["requests"])
+    who = "everybody" if session["owner"] == "*" else session["owner"]
+    requests = f"{number} request{'' if number == 1 else 's'}, {paused} paused"
+    print_row("attached", f"{who}, from {session['address']} since {session['since']}: {requests}")
 
 
 def _print_worker(worker: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ def _let_window_end(stage: Stage, ide: Ide, paused: Future[Page]) -> None:
     _check_page(page, stage.developer)
     late = max(0.0, page.arrived_at - end)
     _row(stage.developer.address, f"{page.status}, {late * 1000:.0f} ms after the end: {page.text}")
-    ide.root.wait_closed(PATIENCE)
+    ide.session.wait_closed(PATIENCE)
     _row("debugger", f"client cut off after {time.time() - end:.2f} s")
     wait_for(lambda: stage.port_is_closed() and not stage.debugger_processes(), "the debugger to be gone")
     gone = "port closed, no process left" if SEES_PROCESSES else "port closed"

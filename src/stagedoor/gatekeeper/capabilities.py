@@ -10,7 +10,8 @@ _EXCEPTION_FILTERS = [
     ("userUnhandled", "User Uncaught Exceptions", False, "Break when exception escapes into library code."),
 ]
 
-#: What debugpy's own adapter announces (1.8.22), with its labels and defaults, without what is withheld.
+#: What debugpy's own adapter announces (1.8.22), with its labels and defaults, without what is withheld: exception
+#: options, of which pydevd knows no more than the filters say, and what the table of commands refuses.
 CAPABILITIES: dict[str, Any] = {
     "supportsCompletionsRequest": True,
     "supportsConditionalBreakpoints": True,
@@ -19,7 +20,6 @@ CAPABILITIES: dict[str, Any] = {
     "supportsDelayedStackTraceLoading": True,
     "supportsEvaluateForHovers": True,
     "supportsExceptionInfoRequest": True,
-    "supportsExceptionOptions": True,
     "supportsFunctionBreakpoints": True,
     "supportsHitConditionalBreakpoints": True,
     "supportsLogPoints": True,

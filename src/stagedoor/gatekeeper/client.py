@@ -6,16 +6,14 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
-from stagedoor.dap import policy, wire
+from stagedoor.dap import judging, wire
+from stagedoor.dap.commands import FAREWELLS, Phase
 from stagedoor.dap.wire import Message
 
 from .capabilities import CAPABILITIES
 from .patience import Patience
-
-#: What debugpy's own adapter says to a second ``configurationDone``.
-ONLY_ONCE = '"configurationDone" is only allowed during handling of a "launch" or an "attach" request'
 
 
 class Session(Protocol):
@@ -34,7 +32,7 @@ class Client:
     :param address: the peer's address, which has passed the allowlist or needs the token.
     :param reader: what it sends.
     :param writer: where to send.
-    :param attach: called with the connection's first ``attach``, and that as the policy lets it through; it sets
+    :param attach: called with the connection's first ``attach``, as the table of commands lets it through; it sets
         :attr:`session` or calls :meth:`turn_away` or :meth:`part`.
     :param patience: how long it is waited for.
     """
@@ -44,25 +42,20 @@ class Client:
         address: str,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        attach: Callable[[Client, Message, policy.Pass], None],
+        attach: Callable[[Client, Message, judging.AnsweredHere], None],
         patience: Patience,
     ) -> None:
         self.address = address
-        self.initialize_arguments: dict[str, Any] | None = None
         self.session: Session | None = None
         self._reader = reader
         self._writer = writer
         self._attach_session = attach
         self._patience = patience
         self._seq = itertools.count(1)
+        self._is_initialized = False
         self._parting = False
         self._backlog = bytearray()
         self._catching_up: asyncio.Task[None] | None = None
-
-    @property
-    def opens_sessions(self) -> bool:
-        """Whether it announced ``startDebugging``."""
-        return bool((self.initialize_arguments or {}).get("supportsStartDebuggingRequest"))
 
     @property
     def is_undecided(self) -> bool:
@@ -91,17 +84,6 @@ class Client:
     def refuse(self, request: Message, sentence: str) -> None:
         """Answer with an error that the IDE shows to the developer."""
         self.send(wire.error_response(request, sentence))
-
-    def judged(self, request: Message) -> policy.Pass | None:
-        """``request`` as the policy lets it through; one that it refuses is answered, and is ``None``."""
-        verdict = policy.from_client(request)
-        if isinstance(verdict, policy.Refuse):
-            self.send(wire.error_response(request, verdict.sentence, show_user=verdict.show_user))
-            return None
-        if self.session is not None and request["command"] in ("initialize", "attach"):
-            self.refuse(request, "Session is already started")
-            return None
-        return verdict
 
     def turn_away(self, attach: Message, sentence: str) -> None:
         """Refuse its ``attach``; it gets no second one."""
@@ -173,34 +155,22 @@ class Client:
 
     def _take(self, message: Message) -> None:
         if message["type"] != "request":
-            return  # Answers to startDebugging; whether it was done is seen by the session that comes.
+            return
         if self.session is not None:
             self.session.request(message)
-        elif message["command"] in policy.FAREWELLS:
+        elif message["command"] in FAREWELLS:
             self.send(wire.response(message))
             self.close()
-        elif self._parting:
-            self.send(wire.error_response(message, "This session is over.", show_user=False))
+        else:
+            self._take_unattached(message)
+
+    def _take_unattached(self, message: Message) -> None:
+        phase = Phase.OVER if self._parting else Phase.INITIALIZED if self._is_initialized else Phase.NEW
+        verdict = judging.judged(message, phase)
+        if isinstance(verdict, judging.Refuse):
+            self.send(wire.error_response(message, verdict.sentence, show_user=verdict.show_user))
         elif message["command"] == "initialize":
-            self._initialize(message)
-        elif self.initialize_arguments is None:
-            self.refuse(message, 'The first request of a client has to be "initialize".')
-        else:
-            self._attach(message)
-
-    def _initialize(self, message: Message) -> None:
-        if (allowed := self.judged(message)) is None:
-            return
-        if self.initialize_arguments is not None:
-            self.refuse(message, "Invalid message: Session is already initialized")
-        else:
-            self.initialize_arguments = dict(allowed.message.get("arguments") or {})
+            self._is_initialized = True
             self.send(wire.response(message, CAPABILITIES))
-
-    def _attach(self, message: Message) -> None:
-        if (allowed := self.judged(message)) is None:
-            return
-        if message["command"] != "attach":
-            self.refuse(message, f'"{message["command"]}" came before "attach".')
-        else:
-            self._attach_session(self, message, allowed)
+        elif isinstance(verdict, judging.AnsweredHere):
+            self._attach_session(self, message, verdict)

@@ -143,9 +143,12 @@ class ControlServer:
             writer.write(protocol.encode(refused))
             return
         worker = self._workers[pid] = Worker(pid, writer)
-        worker.seen = "on" if self._sessions.is_held else "off"
-        worker.send({"welcome": {"client": worker.seen}})
+        told = self._sessions.told
+        worker.seen = told["revision"]
+        worker.send({"welcome": {"sessions": told}})
         self._had_workers = True
+        if isinstance(directory := hello.get("cwd"), str):
+            self._sessions.works_in(directory)
         self._sessions.arrived(worker)
         try:
             while line := await reader.readline():
@@ -192,10 +195,13 @@ class ControlServer:
 
     def _take(self, worker: Worker, message: ControlMessage) -> None:
         worker.take(message)
-        if "seen" in message:
-            self._sessions.seen()
-        elif "console" in message:
-            self._sessions.say(str(message["console"])[:1000])
+        if "console" in message:
+            session = message.get("session")
+            self._sessions.say(
+                str(message["console"])[:1000],
+                str(session) if session is not None else None,
+                important=bool(message.get("important")),
+            )
         elif "window" in message:
             window = load_window(message["window"])
             is_same = self._config.window_id(window) == self._config.window_id(self._expiry.window)
@@ -208,9 +214,9 @@ class ControlServer:
         worker = self._workers.get(peer.pid(announced))
         if worker is not None:
             debuggee = Debuggee(peer.reader, peer.writer)
-            self._sessions.joined(worker, debuggee)
+            self._sessions.fleet.joined(worker, debuggee)
             why = None
             try:
                 why = await debuggee.serve()
             finally:
-                self._sessions.parted(worker, debuggee, why)
+                self._sessions.fleet.parted(worker, debuggee, why)

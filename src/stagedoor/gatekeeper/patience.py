@@ -35,10 +35,12 @@ class Patience:
 
     #: That a client's attach waits for the workers to know of it, at most.
     seen: float = 0.5
-    #: That a client has to open and configure the session of a worker that was announced to it.
-    child: float = 3.0
-    #: That pydevd has for an answer to one of the requests with which a session begins and ends.
+    #: That the workers have to confirm breakpoints before a client is answered; what they say later it learns by events.
+    confirmed: float = 0.3
+    #: That pydevd has for an answer to one of the requests with which it is set up and left.
     answer: float = 5.0
+    #: Sessions at the same time.
+    sessions: int = 16
     #: Requests of a client that may be unanswered at the same time.
     unanswered: int = 1000
 

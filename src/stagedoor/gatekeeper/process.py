@@ -63,7 +63,7 @@ class Gatekeeper:
             audit=self._audit,
             shown=config.token_shown,
         )
-        self._sessions = Sessions(self._bind, self._peers, self._expiry, self._workers, self._audit, patience)
+        self._sessions = Sessions(self._peers, self._expiry, self._workers, self._audit, patience)
         self._port_server = PortServer(self._peers, self._sessions, self._bind.port, patience)
         self._control_server = ControlServer(
             config, self._expiry, self._sessions, self._workers, self.status, self.end, patience
@@ -124,7 +124,7 @@ class Gatekeeper:
             "expires_at": window["expires_at"],
             "seconds_left": round(self._expiry.remaining()),
             "allow": list(self._peers.allow),
-            "client": self._sessions.holder,
+            "sessions": self._sessions.status(),
             "workers": [worker.status() for worker in self._workers.values()],
             "refused": self._peers.refused,
         }

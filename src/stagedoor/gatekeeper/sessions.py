@@ -1,35 +1,37 @@
-"""Who holds the window: the root session, and the child session of each worker."""
+"""Who is attached: one session an owner, and what all of them and all workers have to know of each other."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
-from stagedoor.access.decision import Refusal
-from stagedoor.dap import wire
-from stagedoor.dap.policy import FORCED_DISCONNECT, Pass
+from stagedoor.access.decision import EVERYBODY, Refusal
+from stagedoor.access.passes import is_pass_name
+from stagedoor.dap.judging import AnsweredHere
 from stagedoor.dap.wire import Message
-from stagedoor.settings.bind import Bind
 from stagedoor.window.window import format_time
 
-from .child import Child
 from .client import Client
-from .debuggee import Debuggee
+from .events import Events
 from .expiry import Expiry, format_left
+from .fleet import Fleet
+from .joined import Joined
 from .patience import Patience
 from .peers import Peers
 from .reporting import ForwardedAudit
-from .root import Root
-from .workers import Worker, who_is_late
+from .session import Session
+from .wanted import Wanted
+from .workers import Worker
 
 
 class Sessions:
-    """The sessions of one window: at most one root, and one child for each worker that has joined.
+    """The sessions of one window, and the debuggers that they have in common.
 
-    :param bind: the debug port.
-    :param peers: who may attach.
+    :param peers: who may attach, and as whom.
     :param expiry: the window.
     :param workers: the workers, by process id.
     :param audit: where clients are recorded.
@@ -38,140 +40,187 @@ class Sessions:
 
     def __init__(
         self,
-        bind: Bind,
         peers: Peers,
         expiry: Expiry,
         workers: Mapping[int, Worker],
         audit: ForwardedAudit,
         patience: Patience,
     ) -> None:
-        self.bind = bind
         self.patience = patience
-        self.root: Root | None = None
-        self._held_since = ""
+        #: Where the workers run: what a relative path of a client's is relative to.
+        self.working_directory = os.getcwd()
+        self._all: dict[str, Session] = {}
+        self._keys = itertools.count(1)
+        #: Of what the workers know of the sessions.
+        self._revision = 0
         self._free_since = time.monotonic()
-        #: Whether the developer was told that there is no worker, and is to hear of the next one.
+        #: Whether the developers were told that there is no worker, and are to hear of the next one.
         self._is_deserted = False
         self._peers = peers
         self._expiry = expiry
         self._workers = workers
         self._audit = audit
+        self._events = Events(self._all)
+        self.fleet = Fleet(workers, self, patience)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def is_held(self) -> bool:
-        """Whether a client is attached and has configured its session."""
-        return self.root is not None and self.root.configured
+    def attached(self) -> list[Session]:
+        """Those whose client has configured them, in the order in which they came."""
+        return [session for session in self._all.values() if session.configured]
 
     @property
     def unattended(self) -> float:
-        """For how many seconds nobody has held the window; 0 while somebody does. A client that attaches holds it, and one
-        whose machine is gone does not, as soon as the kernel has found out
+        """For how many seconds there has been no session; 0 while there is one. A client that attaches has one, and one
+        whose machine is gone has none, as soon as the kernel has found out
         (:func:`~stagedoor.gatekeeper.listener.notice_lost_peer`).
         """
-        return 0.0 if self.root is not None else time.monotonic() - self._free_since
+        return 0.0 if self._all else time.monotonic() - self._free_since
 
     @property
-    def holder(self) -> dict[str, str] | None:
-        """Who holds the window, for ``status``: ``address``, ``since``."""
-        return {"address": self.root.client.address, "since": self._held_since} if self.root is not None else None
+    def told(self) -> dict[str, Any]:
+        """What the workers are told of the sessions: whose requests go to which."""
+        claimed: dict[str, str] = {}
+        for session in reversed(self.attached):
+            if session.claims is not None:
+                claimed[session.claims] = session.key
+        owners = claimed | {session.owner: session.key for session in self.attached}
+        return {"revision": self._revision, "owners": owners}
 
-    def say(self, sentence: str) -> None:
-        """Write a line to the debug console of the developer who holds the window, if anybody does."""
-        if self.root is not None:
-            self.root.say(sentence)
+    def status(self) -> list[dict[str, Any]]:
+        """What ``status`` shows of them: JSON-ready."""
+        return [session.status() for session in self.attached]
+
+    def say(self, sentence: str, session: str | None = None, *, important: bool = False) -> None:
+        """Write a line to the debug console of one session, or of all.
+
+        :param session: its key.
+        :param important: it must be seen now: an IDE shows a notification.
+        """
+        for each in self.attached if session is None else filter(None, [self._all.get(session)]):
+            each.say(sentence, important=important)
 
     # Clients
 
-    def attach(self, client: Client, message: Message, allowed: Pass) -> None:
-        """A client asks to attach: the root session, or the session of one worker."""
-        decision = self._peers.decide(client.address, allowed.token)
-        if isinstance(decision, Refusal):
-            client.turn_away(message, f"Stagedoor refuses to attach: {decision.sentence}.")
-        elif allowed.sub_process_id is not None:
-            self._attach_child(client, message, allowed, allowed.sub_process_id)
-        elif self.root is not None:
-            held = f"the session is held by {self.root.client.address} since {self._held_since}"
-            self._audit.record("refused", f"a second client: {held}", address=client.address, reason="busy")
-            client.turn_away(
-                message,
-                f"Stagedoor is busy: {held}. It has to disconnect first, or the window to be closed and opened again.",
+    def attach(self, client: Client, message: Message, allowed: AnsweredHere) -> None:
+        """A client asks to attach."""
+        admitted = self._peers.decide(client.address, allowed.token)
+        if isinstance(admitted, Refusal):
+            client.turn_away(message, f"Stagedoor refuses to attach: {admitted.sentence}.")
+        elif (refused := self._why_busy(admitted.owner)) is not None:
+            self._audit.record("refused", refused, address=client.address, reason="busy")
+            client.turn_away(message, f"Stagedoor is busy: {refused}")
+        else:
+            key = f"s{next(self._keys)}"
+            session = Session(key, admitted, client, message, allowed, self)
+            self._all[key] = client.session = session
+
+    def _why_busy(self, owner: str) -> str | None:
+        holder = next((session for session in self._all.values() if session.owner == owner), None)
+        if holder is not None:
+            return (
+                f"{holder.who} is attached since {holder.since} from {holder.client.address}. Either that client"
+                " disconnects, or you attach with a pass of your own (`stagedoor pass NAME` on the server prints one)."
             )
-        else:
-            self._held_since = datetime.now(UTC).strftime("%H:%M:%S UTC")
-            self.root = client.session = Root(self, client, message)
+        if len(self._all) >= self.patience.sessions:
+            return (
+                f"{len(self._all)} developers are attached, and a window has no more than that. One has to disconnect."
+            )
+        return None
 
-    def _attach_child(self, client: Client, message: Message, allowed: Pass, pid: int) -> None:
-        worker = self._workers.get(pid)
-        if self.root is None or not self.root.configured or self.root.client.address != client.address:
-            holder = f"No session of {client.address} holds this window"
-            client.turn_away(message, f"{holder}. Attach without subProcessId first.")
-        elif worker is None or worker.debuggee is None:
-            # It may have ended since it was announced, by max_requests for example: nothing that the developer has to
-            # confirm in a dialog. debugpy's own adapter answers like this for the same reason.
-            what = f"worker {pid}" if worker is None else f"the debugger of worker {pid}"
-            self.say(f"{what} had ended before your IDE opened its session.")
-            client.send(wire.response(message))
-            client.part()
-        elif worker.child is not None:
-            client.turn_away(message, f"You already have a session with worker {pid}.")
-        else:
-            client.session = Child(self, client, worker, message, allowed)
-
-    # Roots
-
-    def hold(self, root: Root) -> None:
-        """The root session is configured. It is welcome as soon as the workers know of it: a request that comes right
-        after the attach must find its worker informed.
+    def hold(self, session: Session) -> None:
+        """A session is configured. It is welcome as soon as the workers know of it: a request that comes right after the
+        attach must find its worker informed.
         """
-        for worker in self._workers.values():
-            worker.ignored = worker.is_late = False
-            worker.seen = ""
-            worker.send({"client": "on"})
-        asyncio.get_running_loop().call_later(self.patience.seen, self._welcome, root)
-        self.seen()
+        self._tell_workers()
+        self.fleet.take_in(session.wanted)
+        self.start(self._welcome(session))
 
-    def seen(self) -> None:
-        """A worker has confirmed what it was told of the client."""
-        root = self.root
-        if root is not None and root.configured and all(worker.seen == "on" for worker in self._workers.values()):
-            self._welcome(root)
-
-    def _welcome(self, root: Root) -> None:
-        if self.root is not root or not root.welcome():
+    async def _welcome(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(self.patience.seen):
+                await self.fleet.has_seen(self._revision)
+        except TimeoutError:
+            pass
+        if self._all.get(session.key) is not session:
             return
-        address, window = root.client.address, self._expiry.window
-        self._audit.record("attached", f"{address} has attached", address=address)
-        root.say(
-            f"window opened by {window.opened_by}, until {format_time(window.expires_at)}"
-            f" ({format_left(self._expiry.remaining())} left). Requests from {self._peers.allow} are debugged;"
-            " waiting for the first."
+        window = self._expiry.window
+        self._audit.record(
+            "attached", f"{session.who} has attached from {session.client.address}",
+            address=session.client.address, developer=session.owner,
+        )  # fmt: skip
+        left = format_left(self._expiry.remaining())
+        session.welcome(
+            f"window opened by {window.opened_by}, until {format_time(window.expires_at)} ({left} left)."
+            f" {self._whose_requests(session)} are debugged; waiting for the first."
         )
-        for worker in self._workers.values():
-            if worker.debuggee is not None and worker.child is None:
-                root.announce(worker)
+        others = [each for each in self.attached if each is not session]
+        if others:
+            session.say("also attached: " + ", ".join(f"{each.who} (since {each.since})" for each in others) + ".")
+        for each in others:
+            each.say(f"{session.who} has attached.")
 
-    def release(self, root: Root) -> None:
-        """The root session is over, and with it all others: paused requests run on."""
-        if self.root is not root:
+    def _whose_requests(self, session: Session) -> str:
+        if session.owner == EVERYBODY:
+            return f"Requests from {self._peers.allow}"
+        if not is_pass_name(session.owner):
+            return f"Requests from {session.owner}"
+        claimed = f", and those from {session.claims} without one," if session.claims is not None else ""
+        return f"Requests with the pass of {session.owner}{claimed}"
+
+    def release(self, session: Session) -> None:
+        """A session is over: its paused requests run on."""
+        if self._all.pop(session.key, None) is None:
             return
-        self.root = None
-        self._free_since, self._is_deserted = time.monotonic(), False
-        address = root.client.address
-        self._audit.record("detached", f"{address} has detached", address=address)
-        for worker in self._workers.values():
-            worker.send({"client": "off"})
-            if worker.child is not None:
-                worker.child.end(None)
+        was_configured = session.configured
+        session.over()
+        if not self._all:
+            self._free_since, self._is_deserted = time.monotonic(), False
+        if not was_configured:
+            return
+        self._tell_workers()
+        self.fleet.let_go(session.wanted)
+        address = session.client.address
+        self._audit.record("detached", f"{session.who} has detached", address=address, developer=session.owner)
+        self.say(f"{session.who} has detached.")
 
     def end(self, why: str) -> None:
         """The window is over."""
-        root = self.root
-        if root is not None:
-            root.say(f"{why} Everything runs on as before.")
-            self.release(root)
-            root.client.part()
+        for session in list(self._all.values()):
+            session.say(f"{why} Everything runs on as before.")
+            self.release(session)
+            session.client.part()
 
-    # Workers
+    # What one session needs of the others
+
+    @property
+    def workers(self) -> list[Worker]:
+        return list(self._workers.values())
+
+    def until(self) -> str:
+        """When the window ends, for people."""
+        return format_time(self._expiry.window.expires_at)
+
+    # Workers, and what their debuggers say
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """What each session wants of the debuggers, in the order in which they came."""
+        return [session.wanted for session in self.attached]
+
+    def heard(self, worker: Worker, joined: Joined, event: Message) -> None:
+        """A debugger says something by itself."""
+        self._events.take(worker, joined, event)
+
+    def parted(self, worker: Worker) -> None:
+        """A worker's debugger has gone."""
+        for session in self.attached:
+            session.parted(worker.key)
+
+    def _tell_workers(self) -> None:
+        self._revision += 1
+        for worker in self._workers.values():
+            worker.send({"sessions": self.told})
 
     def arrived(self, worker: Worker) -> None:
         """A worker has said hello."""
@@ -180,45 +229,19 @@ class Sessions:
             self._is_deserted = False
             self.say(f"worker {worker.pid} is there, the first one again: breakpoints are set as it joins.")
 
-    def joined(self, worker: Worker, debuggee: Debuggee) -> None:
-        """A worker has brought its debugger."""
-        if worker.debuggee is not None:
-            self.parted(worker, worker.debuggee)
-        worker.debuggee = debuggee
-        worker.joined_at = time.monotonic()
-        if self.root is not None and self.root.configured:
-            self.root.say(f"worker {worker.pid} joined for {worker.joined_for}.")
-            self.root.announce(worker)
-
-    def parted(self, worker: Worker, debuggee: Debuggee, why: str | None = None) -> None:
-        """A worker's debugger has ended.
-
-        :param why: why it was given up, a sentence; ``None`` if it ended by itself.
-        """
-        debuggee.close()
-        if worker.debuggee is debuggee:
-            worker.debuggee = None
-            if worker.child is not None:
-                reason = f" {why}" if why is not None else ""
-                worker.child.end(f"the debugger of worker {worker.pid} has ended.{reason}")
-            # It was late for this one. The next matching request brings another.
-            self.expect_again(worker)
-
     def lost(self, worker: Worker, *, tell: bool) -> None:
         """A worker has ended, or has let go of the gatekeeper.
 
-        :param tell: whether the developer hears of it.
+        :param tell: whether the developers hear of it.
         """
         if tell and worker.joined_at is not None:
             self.say(f"worker {worker.pid} has ended.")
-        if worker.child is not None:
-            worker.child.end(f"worker {worker.pid} has ended." if tell else None)
+        if worker.joined is not None:
+            self.fleet.parted(worker, worker.joined.debuggee)
         worker.close()
-        self.seen()
-        if tell and not self._workers and self.is_held:
+        if tell and not self._workers and self.attached:
             self._is_deserted = True
-            until = format_time(self._expiry.window.expires_at)
-            stays = f"This session stays until {until}, the window's end"
+            stays = f"This session stays until {self.until()}, the window's end"
             if not self._expiry.reads_switch:
                 stays += (
                     "; but only workers can tell whether it was closed meanwhile, so it ends sooner if none comes within"
@@ -226,40 +249,15 @@ class Sessions:
                 )
             self.say(f"no worker is left: the server restarts, or has ended. {stays}.")
 
-    def ignore(self, worker: Worker, sentence: str, *, is_late: bool = False) -> None:
-        """From now on no request of ``worker`` waits for the client.
+    def works_in(self, directory: str) -> None:
+        """The workers run in that directory."""
+        if directory != self.working_directory:
+            self.working_directory = directory
+            for session in self._all.values():
+                session.moved()
 
-        :param is_late: only until the client has come, or this debugger of the worker's has ended.
-        """
-        worker.ignored, worker.is_late = True, is_late
-        worker.send({"client": "ignored"})
-        self.say(sentence)
-
-    def configured(self, worker: Worker) -> None:
-        """The client has configured its session for ``worker``, perhaps later than its requests have waited."""
-        worker.is_late = worker.is_late or worker.ignored
-        self.expect_again(worker)
-
-    def expect_again(self, worker: Worker) -> None:
-        """The requests of ``worker`` wait for the client again, if they don't because one of the two was late."""
-        if worker.is_late:
-            worker.ignored = worker.is_late = False
-            worker.send({"client": "on"})
-
-    def check(self, root: Root, worker: Worker, debuggee: Debuggee | None) -> None:
-        """Some time after ``worker`` was announced: has the client opened a session for it?"""
-        is_open = worker.child is not None and worker.child.configured
-        is_current = self.root is root and debuggee is not None and worker.debuggee is debuggee
-        if is_current and not is_open and not worker.ignored:
-            who = who_is_late(worker, self.patience.child, opens_sessions=root.client.opens_sessions)
-            self.ignore(worker, who, is_late=True)
-
-    def disconnect(self, debuggee: Debuggee) -> None:
-        """Leave a debugger: what it has paused runs on. One that does not answer is given up."""
-        answer = debuggee.request("disconnect", FORCED_DISCONNECT)
-
-        def give_up() -> None:
-            if not answer.done():
-                debuggee.close()
-
-        asyncio.get_running_loop().call_later(self.patience.answer, give_up)
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done meanwhile."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

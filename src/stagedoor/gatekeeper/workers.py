@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from stagedoor.control import protocol
 
-from .debuggee import Debuggee
+from .joined import Joined
 
-
-class WorkerSession(Protocol):
-    """A client's session with one worker."""
-
-    configured: bool
-
-    def end(self, why: str | None) -> None:
-        """End it: the worker's requests run on."""
+_numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -41,22 +35,21 @@ class Worker:
 
     def __init__(self, pid: int, writer: asyncio.StreamWriter) -> None:
         self.pid = pid
+        #: What the sessions' tables call it: a process id can come again.
+        self.key = f"{pid}-{next(_numbers)}"
         self.since = time.monotonic()
-        #: Its debugger, once it has joined.
-        self.debuggee: Debuggee | None = None
+        #: Its debugger, once it has come.
+        self.joined: Joined | None = None
         #: When it did so last, on the monotonic clock; ``None`` if it has not.
         self.joined_at: float | None = None
-        self.child: WorkerSession | None = None
         #: The request for which it brought its debugger.
         self.joined_for = "a request"
-        #: No request of its waits for the client: that has closed its session, or did not open one in time.
-        self.ignored = False
-        #: The second of these: once the client has come, or the debugger has ended, requests wait for it again.
-        self.is_late = False
-        #: What it has last confirmed of the client.
-        self.seen = ""
+        #: What it has last confirmed of what it was told of the sessions.
+        self.seen = 0
         self.paused: dict[int, PausedRequest] = {}
         self._writer = writer
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._is_closed = False
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send it one control message; without effect once it is gone."""
@@ -66,7 +59,8 @@ class Worker:
     def take(self, message: Mapping[str, Any]) -> None:
         """Take what it reports of itself."""
         if "seen" in message:
-            self.seen = str(message["seen"])
+            self.seen = int(message["seen"])
+            self._wake()
         elif "join" in message:
             self.joined_for = str(message["join"])[:300]
         elif isinstance(report := message.get("paused"), dict):
@@ -76,9 +70,24 @@ class Worker:
             self.paused.pop(int(report.get("thread", 0)), None)
 
     def close(self) -> None:
-        if self.debuggee is not None:
-            self.debuggee.close()
+        if self.joined is not None:
+            self.joined.debuggee.close()
         self._writer.close()
+        self._is_closed = True
+        self._wake()
+
+    async def has_seen(self, revision: int) -> None:
+        """Wait until it treats requests as it was told in this revision, or is gone."""
+        while self.seen < revision and not self._is_closed:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.add(future)
+            await future
+
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
 
     def status(self) -> dict[str, Any]:
         """What ``status`` tells of it: JSON-ready."""
@@ -86,31 +95,11 @@ class Worker:
         return {
             "pid": self.pid,
             "seconds": round(now - self.since),
-            "joined": self.debuggee is not None,
-            "joined_seconds": round(now - self.joined_at) if self.debuggee is not None and self.joined_at else None,
-            "attached": self.child is not None and self.child.configured,
+            "joined": self.joined is not None,
+            "joined_seconds": round(now - self.joined_at) if self.joined is not None and self.joined_at else None,
+            "attached": self.joined is not None and self.joined.configured,
             "paused": [
                 {"request": pause.request, "place": pause.place, "seconds": round(now - pause.since, 1)}
                 for pause in self.paused.values()
             ],
         }
-
-
-def who_is_late(worker: Worker, patience: float, *, opens_sessions: bool) -> str:
-    """Whom a session waits for that is not configured yet.
-
-    :param patience: seconds that it was waited for.
-    :param opens_sessions: whether the client announced that it knows ``startDebugging``.
-    """
-    requests = f"so the requests of worker {worker.pid} are not paused"
-    if worker.child is not None and worker.debuggee is not None and worker.debuggee.unanswered:
-        return f"the debugger of worker {worker.pid} did not answer within {patience:g} s, {requests} until it has."
-    if worker.child is not None:
-        return (
-            f"the session for worker {worker.pid} was not configured within {patience:g} s"
-            f' (your IDE has not sent "configurationDone"), {requests} until it is.'
-        )
-    late = f"your IDE did not open a session for worker {worker.pid} within {patience:g} s, {requests}"
-    if opens_sessions:
-        return f"{late} until it has."
-    return f"{late}. It has not announced startDebugging; Stagedoor needs a client that knows that or debugpyAttach."

@@ -38,12 +38,9 @@ class Recording(ABC):
 
     def not_paused(self, request: str, limit: int, session: str | None) -> None:
         pauses = "one pause" if limit == 1 else f"{limit} pauses"
-        shared = "one thread has to be left for the others" + (
-            "" if session is None or limit == 1 else ", and a pause for each of the developers"
-        )
         sentence = (
-            f"{request} was not paused: of the {pauses} that worker {os.getpid()} has none is free for it, because {shared}."
-            " Further requests run on as well, until one is continued"
+            f"{request} was not paused: worker {os.getpid()} may have {pauses} at the same time, because one thread has to be"
+            " left for the others, and none is free for it. Further requests run on as well, until one is continued"
         )
         self._audit.record("refused", sentence, reason="busy", request=request, limit=limit, pid=os.getpid())
         self.say(f"{sentence}.", session, important=True)

@@ -1,0 +1,163 @@
+"""A worker's debugger that has joined: set up for all sessions, and kept as they want it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stagedoor.dap.commands import FORCED_DISCONNECT
+from stagedoor.dap.wire import Message
+
+from . import breakpoints
+from .breakpoints import Breakpoint
+from .debuggee import Answered, Debuggee, DebuggeeGone
+from .patience import Patience
+from .wanted import Wanted
+
+#: What of a client's ``initialize`` pydevd reads.
+_INITIALIZE = {
+    "clientID": "stagedoor",
+    "adapterID": "debugpy",
+    "pathFormat": "path",
+    "linesStartAt1": True,
+    "columnsStartAt1": True,
+    "supportsVariableType": True,
+    "supportsVariablePaging": True,
+}
+
+
+class Joined:
+    """The debugger of one worker.
+
+    :param key: the worker's.
+    :param debuggee: its connection.
+    :param wanted: gives the sessions that it is for, the first of which decides what concerns the whole process.
+    :param patience: how long it may take for an answer.
+    """
+
+    def __init__(self, key: str, debuggee: Debuggee, patience: Patience) -> None:
+        self.key = key
+        self.debuggee = debuggee
+        #: Whether it is set up, so that requests stop.
+        self.configured = False
+        #: Whose settings it has, of those that concern the whole process.
+        self.settings_of: str | None = None
+        self._patience = patience
+        #: Whether it has been told what the sessions want, or is just being told.
+        self.is_set_up = False
+        self._files: set[str] = set()
+        self._unanswered: set[asyncio.Future[None]] = set()
+
+    async def set_up(self, sessions: Sequence[Wanted]) -> str | None:
+        """Configure it for these sessions; returns why that failed, a sentence.
+
+        All is sent at once: pydevd reads one request after the other.
+        """
+        if self.is_set_up:
+            return None
+        self.is_set_up = True
+        first = sessions[0]
+        self.settings_of = first.key
+        steps = [self.debuggee.ask("initialize", _INITIALIZE), self.debuggee.ask("attach", first.settings)]
+        self._set_everything(sessions)
+        steps.append(self.debuggee.ask("configurationDone", {}))
+        try:
+            async with asyncio.timeout(self._patience.answer):
+                for step in steps:
+                    answer = await step
+                    if not answer["success"]:
+                        return f"it answered {answer['command']} with: {answer.get('message')}"
+        except DebuggeeGone:
+            return "it has ended"
+        except TimeoutError:
+            return f"it did not answer within {self._patience.answer:g} s"
+        # Unless everybody has left meanwhile.
+        self.configured = self.is_set_up
+        return None
+
+    def _set_everything(self, sessions: Sequence[Wanted]) -> None:
+        for path in dict.fromkeys(path for session in sessions for path in session.files()):
+            self.set_breakpoints(sessions, path)
+        self.set_functions(sessions)
+        self.set_filters(sessions)
+
+    def set_breakpoints(self, sessions: Sequence[Wanted], path: str) -> None:
+        """Let it have the breakpoints of one file as they are now."""
+        whose = [each for session in sessions for each in session.in_file(path)]
+        if not self.is_set_up or (not whose and path not in self._files):
+            return
+        self._files.add(path)
+        if not whose:
+            self._files.discard(path)
+        arguments = {"source": {"path": path}, "breakpoints": breakpoints.for_worker(whose)}
+        self._set("setBreakpoints", arguments, [[each] for each in whose], sessions)
+
+    def set_functions(self, sessions: Sequence[Wanted]) -> None:
+        """The same for breakpoints on functions."""
+        entries, whose = breakpoints.functions_for_worker(each for session in sessions for each in session.functions)
+        self._set("setFunctionBreakpoints", {"breakpoints": entries}, whose, sessions)
+
+    def set_filters(self, sessions: Sequence[Wanted]) -> None:
+        """The same for the errors on which requests stop: those that anybody asks for, and who asks for which."""
+        if not self.is_set_up:
+            return
+        whose = {session.key: {"filters": session.filters} for session in sessions}
+        self._send("stagedoorFilters", {"sessions": whose})
+        filters = sorted({name for session in sessions for name in session.filters})
+        self._send("setExceptionBreakpoints", {"filters": filters})
+
+    def leave(self, key: str) -> None:
+        """A session has gone: its requests run on."""
+        if self.is_set_up:
+            self._send("stagedoorLeave", {"session": key})
+
+    def disconnect(self) -> None:
+        """Nobody is attached any more: what is paused runs on. One that does not answer is given up."""
+        if not self.is_set_up:
+            return
+        self.is_set_up = self.configured = False
+        self._files.clear()
+        answer = self.debuggee.ask("disconnect", FORCED_DISCONNECT)
+
+        def give_up() -> None:
+            if not answer.done():
+                self.debuggee.close()
+
+        asyncio.get_running_loop().call_later(self._patience.answer, give_up)
+
+    async def settled(self) -> None:
+        """Wait until it has answered everything that it was told."""
+        if self._unanswered:
+            await asyncio.wait(set(self._unanswered))
+
+    def request(self, command: str, arguments: Any, answered: Answered) -> None:
+        """A session's own request."""
+        self.debuggee.request(command, arguments, answered)
+
+    def _set(self, command: str, arguments: Any, whose: list[list[Breakpoint]], sessions: Sequence[Wanted]) -> None:
+        if not self.is_set_up:
+            return
+
+        def taken(answer: Message) -> None:
+            answers = (answer.get("body") or {}).get("breakpoints")
+            of = {session.key: session for session in sessions}
+            for group, said in zip(whose, answers if isinstance(answers, list) else (), strict=False):
+                for each in group if isinstance(said, dict) else ():
+                    of[each.session].confirm(self.key, each, said)
+
+        self._send(command, arguments, taken)
+
+    def _send(self, command: str, arguments: Any, taken: Callable[[Message], None] | None = None) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unanswered.add(future)
+
+        def answered(message: Message | None) -> None:
+            # At once, and not when the loop comes to it: the next message may be a stop at one of them.
+            if message is not None and message["success"] and taken is not None:
+                taken(message)
+            self._unanswered.discard(future)
+            if not future.done():
+                future.set_result(None)
+
+        self.debuggee.request(command, arguments, answered)

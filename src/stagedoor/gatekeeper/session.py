@@ -1,0 +1,337 @@
+"""One developer's session: what its client asks, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from stagedoor.access.decision import EVERYBODY, Admitted
+from stagedoor.dap import judging, translation, wire
+from stagedoor.dap.commands import FAREWELLS, Phase
+from stagedoor.dap.ids import IdTable
+from stagedoor.dap.paths import PathMappings
+from stagedoor.dap.translation import Concern, Outward
+from stagedoor.dap.wire import Message
+
+from .client import Client
+from .company import Company
+from .files import Files, SourceRefused
+from .requests import Requests
+from .wanted import Wanted
+from .workers import Worker
+
+_NOBODY_JOINED = "No worker has joined yet: send a matching request first."
+
+
+class Session:
+    """A developer's session.
+
+    :param key: what the workers call it.
+    :param admitted: whose it is.
+    :param client: its connection.
+    :param attach: its ``attach``, which is answered when it has configured its breakpoints and the workers know of it.
+    :param allowed: what of that goes on.
+    :param company: everybody else.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        admitted: Admitted,
+        client: Client,
+        attach: Message,
+        allowed: judging.AnsweredHere,
+        company: Company,
+    ) -> None:
+        self.key = key
+        self.owner, self.claims = admitted.owner, admitted.claims
+        self.client = client
+        self.since = datetime.now(UTC).strftime("%H:%M:%S UTC")
+        self._attach = attach
+        self._company = company
+        self._phase = Phase.ATTACHED
+        self._is_welcome = False
+        self._held_back: list[Message] = []
+        self._ids = IdTable()
+        self._paths = self._mappings()
+        self.requests = Requests(self._ids, self._send)
+        self.wanted = Wanted(key, allowed.arguments, self._ids, self._paths, self._send)
+        self._files = Files(self._ids, self._paths)
+        self._answers: dict[str, Callable[[Message, Concern], None]] = {
+            "configurationDone": self._configure,
+            "setBreakpoints": self._set_breakpoints,
+            "setFunctionBreakpoints": self._set_functions,
+            "setExceptionBreakpoints": self._set_filters,
+            "threads": self._threads,
+            "modules": self._list_modules,
+            "source": self._source,
+            "gotoTargets": self._goto_targets,
+            "goto": self._goto,
+            "pydevdSystemInfo": self._system_info,
+            "debugpySystemInfo": self._system_info,
+        }
+        client.send(wire.event("initialized"))
+        asyncio.get_running_loop().call_later(company.patience.handshake, self._lose_patience)
+
+    @property
+    def configured(self) -> bool:
+        """Whether its client is attached."""
+        return self._phase == Phase.CONFIGURED
+
+    @property
+    def who(self) -> str:
+        """Whose it is, for people."""
+        return "everybody's session" if self.owner == EVERYBODY else self.owner
+
+    def status(self) -> dict[str, Any]:
+        """What ``status`` tells of it: JSON-ready."""
+        return {
+            "owner": self.owner,
+            "address": self.client.address,
+            "since": self.since,
+            "requests": self.requests.status(),
+        }
+
+    # What its client says
+
+    def request(self, message: Message) -> None:
+        """A request of the client's."""
+        command = message["command"]
+        if command in FAREWELLS:
+            self._company.release(self)
+            self.client.part()
+            self.client.send(wire.response(message))
+            self.client.close()
+            return
+        verdict = judging.judged(message, self._phase)
+        if isinstance(verdict, judging.Refuse):
+            self._refuse(message, verdict)
+            return
+        concern = translation.mapped_arguments(verdict.row, verdict.arguments, self._ids.meant, self._paths.to_server)
+        if isinstance(concern, judging.Refuse):
+            self._refuse(message, concern)
+        elif command in self._answers:
+            self._answers[command](message, concern)
+        elif isinstance(verdict, judging.AnsweredHere):
+            self.client.send(wire.response(message, verdict.body))
+        else:
+            self._forward(message, verdict, concern)
+
+    def gone(self) -> None:
+        """The client has closed its connection without a farewell."""
+        self._company.release(self)
+
+    def _configure(self, message: Message, concern: Concern) -> None:
+        self._phase = Phase.CONFIGURED
+        self.client.send(wire.response(message))
+        self._company.hold(self)
+
+    def _lose_patience(self) -> None:
+        if self._phase == Phase.ATTACHED and self.client.session is self:
+            self._company.release(self)
+            patience = self._company.patience.handshake
+            sentence = f'"configurationDone" did not come within {patience:g} s of "attach".'
+            self.client.turn_away(self._attach, sentence)
+
+    def _set_breakpoints(self, message: Message, concern: Concern) -> None:
+        path, found = self.wanted.set_breakpoints(message["arguments"])
+        waits = self._company.fleet.set_breakpoints({path}) if self.configured else ()
+        self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
+
+    def _set_functions(self, message: Message, concern: Concern) -> None:
+        found = self.wanted.set_functions(message.get("arguments") or {})
+        waits = self._company.fleet.set_functions() if self.configured else ()
+        self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
+
+    def _set_filters(self, message: Message, concern: Concern) -> None:
+        self.wanted.filters = [str(name) for name in (message.get("arguments") or {}).get("filters") or ()]
+        self._answer(message, self._company.fleet.set_filters() if self.configured else (), lambda: None)
+
+    def _answer(self, message: Message, waits: Sequence[Awaitable[None]], body: Callable[[], Any]) -> None:
+        """Answer as soon as the workers have, if that is soon: what they say later is told by events."""
+
+        async def answer() -> None:
+            with_all = asyncio.gather(*waits)
+            await asyncio.wait([with_all], timeout=self._company.patience.confirmed)
+            with_all.cancel()
+            self.client.send(wire.response(message, body()))
+
+        if waits:
+            self._company.start(answer())
+        else:
+            self.client.send(wire.response(message, body()))
+
+    def _threads(self, message: Message, concern: Concern) -> None:
+        number = len(self._company.workers)
+        window = (
+            f"open until {self._company.until()}, {number} worker{'' if number == 1 else 's'},"
+            f" {len(self.requests.paused)} paused"
+        )
+        self.client.send(wire.response(message, {"threads": self.requests.threads(window)}))
+
+    def _list_modules(self, message: Message, concern: Concern) -> None:
+        modules = self._files.modules()
+        self.client.send(wire.response(message, {"modules": modules, "totalModules": len(modules)}))
+
+    def _source(self, message: Message, concern: Concern) -> None:
+        if concern.worker is not None:
+            self._ask(message, concern.worker, concern.request, "source", concern.arguments, dict)
+            return
+        try:
+            text = self._files.source(concern.arguments)
+        except SourceRefused as refused:
+            self.client.refuse(message, str(refused))
+        else:
+            self.client.send(wire.response(message, {"content": text}))
+
+    def _goto_targets(self, message: Message, concern: Concern) -> None:
+        target = self._files.goto_target(concern.arguments["source"].get("path", ""), concern.arguments["line"])
+        self.client.send(wire.response(message, {"targets": [target]}))
+
+    def _goto(self, message: Message, concern: Concern) -> None:
+        """pydevd gives places numbers of its own, in each worker."""
+        worker = self._paused_in(message, concern)
+        if worker is None or worker.joined is None:
+            return
+        path, line = concern.arguments["targetId"]
+
+        def found(answer: Message | None) -> None:
+            targets = ((answer or {}).get("body") or {}).get("targets") or [{}]
+            self._ask(
+                message, worker.key, concern.request, "goto",
+                {**concern.arguments, "targetId": targets[0].get("id")}, dict,
+            )  # fmt: skip
+
+        worker.joined.request("gotoTargets", {"source": {"path": path}, "line": line}, found)
+
+    def _system_info(self, message: Message, concern: Concern) -> None:
+        joined = next((worker for worker in self._company.workers if worker.joined is not None), None)
+        if joined is None:
+            self.client.refuse(message, _NOBODY_JOINED)
+        else:
+            self._ask(message, joined.key, None, "pydevdSystemInfo", {}, dict)
+
+    def _forward(self, message: Message, verdict: judging.GoesOn, concern: Concern) -> None:
+        worker = self._paused_in(message, concern)
+        if worker is not None:
+            outward = self._outward(worker.key, concern.request)
+            mapped = partial(translation.mapped_answer, verdict.row, outward=outward)
+            self._ask(message, worker.key, concern.request, verdict.command, concern.arguments, mapped)
+
+    def _paused_in(self, message: Message, concern: Concern) -> Worker | None:
+        """The worker of the paused request that a message concerns; ``None`` if there is none, which is answered."""
+        if concern.worker is None or concern.request is None:
+            self.client.refuse(message, "That concerns none of your requests.")
+            return None
+        request = self.requests.of(concern.worker, concern.request)
+        if request is None:
+            self.client.refuse(message, "That request is over.")
+        elif not request.is_paused and message["command"] != "pause":
+            self.client.send(wire.error_response(message, "That request is running.", show_user=False))
+        elif request.is_paused and message["command"] == "pause":
+            self.client.send(wire.response(message))
+        else:
+            return request.worker
+        return None
+
+    def _ask(
+        self,
+        message: Message,
+        key: str,
+        number: int | None,
+        command: str,
+        arguments: Mapping[str, Any],
+        mapped: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        """Ask a worker's debugger, and hand its answer on in the order in which it comes."""
+        worker = next((each for each in self._company.workers if each.key == key), None)
+        if worker is None or worker.joined is None:
+            self.client.refuse(message, "Its worker has ended.")
+            return
+        debuggee, most = worker.joined.debuggee, self._company.patience.unanswered
+        if debuggee.unanswered >= most:
+            self.client.refuse(message, f"Worker {worker.pid} has not answered {most} requests yet.")
+            return
+
+        def answered(answer: Message | None) -> None:
+            if self._phase == Phase.OVER:
+                return
+            if answer is None:
+                self.client.refuse(message, f"Worker {worker.pid} has ended.")
+                return
+            # The policy may have sent another command than the client's.
+            relayed = answer | {"request_seq": message["seq"], "command": message["command"]}
+            body = relayed.pop("body", None)
+            if answer["success"] and isinstance(body, dict):
+                relayed["body"] = mapped(body)
+            self.client.send(relayed)
+
+        debuggee.request(command, arguments, answered)
+
+    def _refuse(self, message: Message, refused: judging.Refuse) -> None:
+        self.client.send(wire.error_response(message, refused.sentence, show_user=refused.show_user))
+
+    # What it is told
+
+    def say(self, sentence: str, *, important: bool = False) -> None:
+        """Write a line to the developer's debug console."""
+        self.client.say(f"Stagedoor: {sentence}", "important" if important else "console")
+
+    def welcome(self, sentence: str) -> None:
+        """Answer its ``attach``: from now on its requests stop."""
+        if not self._is_welcome:
+            self._is_welcome = True
+            self.client.send(wire.response(self._attach))
+            self.say(sentence)
+            for message in self._held_back:
+                self.client.send(message)
+            self._held_back.clear()
+
+    def event(self, worker: Worker, number: int, name: str, body: dict[str, Any]) -> None:
+        """One of its requests says something."""
+        if name == "thread":
+            return  # The session says by itself when a request begins and ends.
+        if name == "stopped" and type(body.get("threadId")) is int:
+            self.requests.stopped(worker, number, body["threadId"])
+        event = translation.mapped_event(wire.event(name, body), self._outward(worker.key, number))
+        if event is not None:
+            self._send(event)
+        if name == "continued":
+            self.requests.runs_on(worker.key, number)
+
+    def module(self, worker: Worker, body: dict[str, Any]) -> None:
+        """A worker has shown a module; sessions hear of each once, however many workers have it."""
+        if (event := self._files.module(body)) is not None:
+            self._send(event)
+
+    def parted(self, worker: str) -> None:
+        """A worker's debugger has gone."""
+        self.requests.parted(worker)
+        self.wanted.parted(worker)
+
+    def moved(self) -> None:
+        """The workers run in another directory."""
+        self._paths = self._files.paths = self._mappings()
+        changed = self.wanted.moved(self._paths)
+        if self.configured:
+            self._company.fleet.set_breakpoints(changed)
+
+    def over(self) -> None:
+        """It has ended."""
+        self._phase = Phase.OVER
+
+    def _mappings(self) -> PathMappings:
+        return PathMappings.of_attach(self._attach.get("arguments") or {}, self._company.working_directory)
+
+    def _outward(self, worker: str, number: int | None) -> Outward:
+        return Outward.of(self._ids, self._paths, worker, number)
+
+    def _send(self, message: Message) -> None:
+        # Clients expect no event of a session before its attach is answered, but for "initialized".
+        if self._is_welcome:
+            self.client.send(message)
+        else:
+            self._held_back.append(message)
