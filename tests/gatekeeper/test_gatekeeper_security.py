@@ -198,8 +198,8 @@ def test_it_has_no_descriptor_that_is_not_its_own(session: Session) -> None:
     others = set().union(*(socket_inodes(pid) for pid in session.pids if pid != session.gatekeeper))
     assert socket_inodes(session.gatekeeper) & others == set()
     # The debug port and the one at the other localhost, the control socket, the event loop's own pair, and a control and a
-    # debugger's connection for each worker; the client's are one for itself and one for each worker.
-    assert len(socket_inodes(session.gatekeeper)) == 2 + 1 + 2 + 2 * 2 + 1 + 2
+    # debugger's connection for each worker; the client has one.
+    assert len(socket_inodes(session.gatekeeper)) == 2 + 1 + 2 + 2 * 2 + 1
 
 
 def test_its_surroundings_are_its_own(session: Session) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -582,25 +581,25 @@ def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: St
 
 
 def test_a_stuck_client_does_not_hold_up_the_end(start: Start) -> None:
-    gatekeeper = start()
+    patience = Patience(farewell=3.0, idle=None)
+    gatekeeper = start(patience=patience)
     worker = gatekeeper.worker()
     with closing(stuck_client(gatekeeper)):
         debugger = worker.bring_debugger()
         debugger.wait_asked("configurationDone")
         debugger.begin(1)
         flooding(debugger, megabytes=20)
-        started = time.monotonic()
         gatekeeper.ask({"close": {}})
-        worker.wait_told(lambda message: "closed" in message, "the end")
-        assert worker.told_at[-1] - started < 0.2  # The workers do not wait for a client's farewell.
-        gatekeeper.ended()
-        assert time.monotonic() - started < 1
+        # The workers do not wait for a client's farewell, and nobody waits for one that does not come.
+        worker.wait_told(lambda message: "closed" in message, "the end", timeout=patience.farewell - 1)
+        gatekeeper.ended(patience.farewell + 1)
 
 
 # The end
 
 
-def test_at_the_end_everybody_hears_why_and_may_say_farewell(gatekeeper: RunningGatekeeper) -> None:
+def test_at_the_end_everybody_hears_why_and_may_say_farewell(start: Start) -> None:
+    gatekeeper = start(patience=Patience(farewell=60.0, idle=None))
     session, worker, _ = joined(gatekeeper)
     anna = by_pass(gatekeeper, "anna", ANNA)
     gatekeeper.ask({"close": {}})
@@ -610,9 +609,7 @@ def test_at_the_end_everybody_hears_why_and_may_say_farewell(gatekeeper: Running
         with pytest.raises(RequestFailed, match="This session is over"):
             each.request("threads")
         each.disconnect()
-    started = time.monotonic()
-    assert gatekeeper.ended() == "The window was closed."
-    assert time.monotonic() - started < 0.3
+    assert gatekeeper.ended() == "The window was closed."  # Of whom all have said it, none is waited for.
     worker.wait_over()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor import StageDoor
-from stagedoor.control.protocol import path_beside, private_directory
+from stagedoor.control.place import path_beside, private_directory
 from stagedoor.dap.client import DapClient
 from stagedoor.dap.wire import Message
 from support import sessions_site

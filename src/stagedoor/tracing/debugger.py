@@ -45,6 +45,7 @@ OWN_PROPERTIES = (
     "multi_threads_single_notification",
     "stepping_resumes_all_threads",
     "is_output_redirected",
+    "reader",
     *EXCEPTION_FILTERS,
 )
 #: What the class adds. A release that has such a name itself would call ours.
@@ -54,6 +55,7 @@ OWN_NAMES = (
     "_serves",
     "_stagedoor",
     "_stagedoor_filters",
+    "_stagedoor_reader",
     "_owners_exception_breakpoint",
 )
 
@@ -102,8 +104,20 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
                 super().initialize_network(*args, **kwargs)
             finally:
                 module.time = time
-            if tracing is not None:
-                tracing.serve_client(self.reader, self.writer)
+
+        @property
+        def reader(self) -> Any:
+            """pydevd's thread that reads the client's requests."""
+            return self._stagedoor_reader
+
+        @reader.setter
+        def reader(self, reader: Any) -> None:
+            # pydevd makes it, puts it here, and starts it. Later, a gatekeeper's first requests would have been read as if
+            # nothing were ours: it sends them as soon as it is connected.
+            tracing = self._stagedoor()
+            if reader is not None and tracing is not None:
+                tracing.serve_client(reader, self.writer)
+            self._stagedoor_reader = reader
 
         def _serves(self, ident: int | None) -> bool:
             tracing = self._stagedoor()
