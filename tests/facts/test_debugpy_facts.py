@@ -249,6 +249,86 @@ def an_answer_to_threads_can_be_made() -> None:
     assert command.as_dict["body"]["threads"][0]["name"] == "GET /"
 
 
+# -- Several developers ------------------------------------------------------------------------------------------------
+
+
+@fact
+def what_is_written_is_made_into_bytes_by_the_commands_constructor() -> None:
+    """So that it has to be made again where something is added to it."""
+    command = module("_pydevd_bundle.pydevd_net_command").NetCommand(1, 0, {"type": "event", "body": {}}, is_json=True)
+    command.as_dict["body"]["added"] = 1
+    assert b"added" not in command._as_bytes
+    assert "_as_bytes" in names_in(type(command).send)
+
+
+@fact
+def a_breakpoint_counts_its_hits_and_is_judged_by_one_method_of_the_debuggers() -> None:
+    breakpoints = module("_pydevd_bundle.pydevd_breakpoints")
+    convert = module(
+        "_pydevd_bundle.pydevd_process_net_command_json"
+    ).PyDevJsonCommandProcessor._get_hit_condition_expression
+    cases = {"3": "@HIT@ == 3", "% 2": "@HIT@ % 2 == 0", ">= 5": "@HIT@ >= 5", "": None}
+    assert {text: convert(None, text) for text in cases} == cases
+    one = breakpoints.LineBreakpoint(
+        1, 1, None, "None", None, "NONE", hit_condition=convert(None, "2"), is_logpoint=False
+    )
+    assert one.has_condition
+    assert [one.handle_hit_condition(sys._getframe()) for _ in range(3)] == [False, True, False]
+    assert {"handle_hit_condition", "skip_suspend_on_breakpoint_exception"} <= names_in(
+        module("pydevd").PyDB.handle_breakpoint_condition
+    )
+    # Also where it is in a template.
+    for plugin, name in (("jinja2_debug", "Jinja2LineBreakpoint"), ("django_debug", "DjangoLineBreakpoint")):
+        kind = getattr(module(f"pydevd_plugins.{plugin}"), name)
+        assert issubclass(kind, breakpoints.LineBreakpoint)
+        assert "has_condition" not in vars(kind)
+
+
+@fact
+def all_breakpoints_of_a_file_become_one_a_line_in_one_place() -> None:
+    assert parameters(module("pydevd").PyDB.consolidate_breakpoints) == [
+        "self", "canonical_normalized_filename", "id_to_breakpoint", "file_to_line_to_breakpoints",
+    ]  # fmt: skip
+    assert "consolidate_breakpoints" in names_in(module("_pydevd_bundle.pydevd_api").PyDevdAPI.add_breakpoint)
+
+
+@fact
+def what_is_set_asks_for_numbers_and_removal_by_the_names_that_are_replaced() -> None:
+    processor = module("_pydevd_bundle.pydevd_process_net_command_json").PyDevJsonCommandProcessor
+    assert {"_next_breakpoint_id", "remove_all_breakpoints"} <= names_in(processor.on_setbreakpoints_request)
+    assert "_next_breakpoint_id" in names_in(processor.on_setfunctionbreakpoints_request)
+    assert "remove_all_exception_breakpoints" in names_in(processor.on_setexceptionbreakpoints_request)
+    made = processor(None)
+    assert next(iter([made._next_breakpoint_id()])) + 1 == made._next_breakpoint_id()
+    assert made._launch_or_attach_request_done is False
+
+
+@fact
+def the_breakpoint_on_an_exception_is_asked_for_by_an_attribute_of_the_debuggers() -> None:
+    assert "get_exception_breakpoint" in names_in(module("pydevd").PyDB.__init__)
+    assert "get_exception_breakpoint" in names_in(
+        module("_pydevd_bundle.pydevd_breakpoints").stop_on_unhandled_exception
+    )
+    assert "get_exception_breakpoint" in names_in(module("_pydevd_bundle.pydevd_frame").should_stop_on_exception)
+    assert "plugin" in names_in(module("pydevd").PyDB.get_plugin_lazy_init)
+    assert not hasattr(module("_pydevd_bundle.pydevd_plugin_utils").PluginManager, "__slots__")
+
+
+@fact
+def an_evaluation_finds_what_catches_its_output_by_the_name_that_is_replaced() -> None:
+    comm = module("_pydevd_bundle.pydevd_comm")
+    names = names_in(comm.internal_evaluate_expression_json)
+    assert {
+        "pydevd_io",
+        "redirect_stream_to_pydb_io_messages_context",
+        "filter_all_warnings",
+        "is_output_redirected",
+    } <= names
+    constants = module("_pydevd_bundle.pydevd_constants")
+    assert comm.filter_all_warnings is constants.filter_all_warnings
+    assert "filter_all_warnings" in names_in(constants.silence_warnings_decorator)
+
+
 # -- sys.settrace ------------------------------------------------------------------------------------------------------
 
 
