@@ -366,11 +366,14 @@ def test_a_step_survives_an_exception_that_is_another_developers_matter(side: Si
 # -- Pauses ------------------------------------------------------------------------------------------------------------
 
 
-def number_of(side: Side, session: str) -> int:
-    wait_for(lambda: side.events("stagedoorRequest"), "a request to be announced")
-    return int(
-        next(each["request"] for each in reversed(side.events("stagedoorRequest")) if each["session"] == session)
-    )
+def number_of(side: Side, session: str, which: int = 1) -> int:
+    """The number of a session's request, the first or another."""
+
+    def found() -> list[int]:
+        return [int(each["request"]) for each in side.events("stagedoorRequest") if each["session"] == session]
+
+    wait_for(lambda: len(found()) >= which, "a request to be announced")
+    return found()[which - 1]
 
 
 def test_pause_stops_one_running_request_and_nobody_else(side: Side) -> None:
@@ -414,12 +417,12 @@ def test_a_pause_that_comes_to_nothing_does_not_stop_the_threads_next_request(si
         entered.set()
         release.wait(5)
 
-    for session in ("s2", "s1"):
+    for which, session in ((1, "s2"), (2, "s1")):
         entered.clear()
         release.clear()
         running = side.start("s1", ends_at_once, on=thread)
         wait_for(entered.is_set, "the request to run")
-        side.client.request("stagedoorPause", {"request": number_of(side, "s1")})
+        side.client.request("stagedoorPause", {"request": number_of(side, "s1", which)})
         release.set()
         wait_for(lambda is_done=running.done: is_done() or side.events("stopped"), "the request to stop or to end")
         for stop in side.events("stopped"):

@@ -156,14 +156,10 @@ def guarded_debugger_class(debugger_class: type[Any]) -> type[Any]:
             tracing = self._stagedoor()
             if tracing is None:
                 return
-            # A client's "pause" concerns all threads, and comes with any one of them.
-            concerned = tracing.running if kwargs.get("is_pause") else [thread] if self._serves(thread.ident) else []
-            for each in concerned:
-                super().set_suspend(each, stop_reason, False, *args, **kwargs)
-
-        def pause_thread(self, thread: Any, stop_reason: int) -> None:
-            """Let one thread stop at its next line."""
-            super().set_suspend(thread, stop_reason, False, is_pause=True)
+            if kwargs.get("is_pause"):
+                tracing.pause_all()  # A client's "pause" concerns all threads, and comes with any one of them.
+            elif self._serves(thread.ident):
+                super().set_suspend(thread, stop_reason, False, *args, **kwargs)
 
         def do_wait_suspend(self, thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
             tracing = self._stagedoor()

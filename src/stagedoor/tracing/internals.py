@@ -64,7 +64,7 @@ class Internals:
         self._line_breakpoint = breakpoints.LineBreakpoint
         self._log_expression = utils.convert_dap_log_message_to_expression
         self._hit_expression = processor.PyDevJsonCommandProcessor._get_hit_condition_expression
-        self.suspended: int = commands.CMD_THREAD_SUSPEND
+        self._suspended = commands.CMD_THREAD_SUSPEND
         self._set_global_debugger = constants.set_global_debugger
         self.get_thread_id = constants.get_thread_id
         self._forget_locks_in_child = constants.after_fork
@@ -111,16 +111,27 @@ class Internals:
         """Whether ``thread`` is to stop at the next line, whichever function that is in."""
         return self.set_additional_thread_info(thread).pydev_step_cmd in self._steps_in
 
-    def is_to_stop(self, thread: threading.Thread) -> bool:
-        """Whether ``thread`` is to stop at its next line, by a step or a pause."""
-        info = self.set_additional_thread_info(thread)
-        return self.steps_in(thread) or info.pydev_state != self._state_run
-
     def step_into_my_code(self, thread: threading.Thread) -> None:
         """Stop ``thread`` at the next line of the user's code, as a step into it would."""
+        self._stop_at_next_line(thread, self._step_into, self._step_into)
+
+    def pause(self, debugger: Any, thread: threading.Thread) -> None:
+        """Stop ``thread`` at its next line, and call it a pause.
+
+        By a step. pydevd would mark it as suspended, and does not count that as stepping (1.8.22): from 3.12 on, another
+        thread that comes to the line first switches its events off.
+        """
+        self._stop_at_next_line(thread, self._steps_in[1], self._suspended)
+        # After that: what it calls from now on is noticed by itself.
+        if (frame := sys._current_frames().get(thread.ident or 0)) is not None:
+            debugger.set_trace_for_frame_and_parents(thread.ident, frame)
+        if self.uses_monitoring:
+            self.monitoring_module.restart_events()
+
+    def _stop_at_next_line(self, thread: threading.Thread, step: int, reason: int) -> None:
         info = self.set_additional_thread_info(thread)
-        info.pydev_original_step_cmd = self._step_into
-        info.pydev_step_cmd = self._step_into
+        info.pydev_original_step_cmd = reason
+        info.pydev_step_cmd = step
         info.pydev_step_stop = None
         info.pydev_state = self._state_run
         info.suspend_type = self._python_suspend

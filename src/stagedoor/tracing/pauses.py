@@ -78,8 +78,14 @@ class Pauses(Requests):
                 )
             request.pauses_next = not parts
             for each in parts:
-                self._debugger.pause_thread(each.thread, self._internals.suspended)
+                self._internals.pause(self._debugger, each.thread)
         return None
+
+    def pause_all(self) -> None:
+        """Stop all requests that run, each where it is: what the client of :mod:`debugpy.listen` asks for."""
+        with self._lock:
+            for thread in self.running:
+                self._internals.pause(self._debugger, thread)
 
     def forget_session(self, session: str) -> None:
         """A session has gone: its requests run on for good, and its hits are forgotten."""
@@ -205,7 +211,7 @@ class Pauses(Requests):
         matching.was_paused = True
         for other in self._others(matching):
             # A step that came from one thread to the other ends with the first stop of either.
-            if other.pause is None and self._internals.is_to_stop(other.thread):
+            if other.pause is None and self._internals.steps_in(other.thread):
                 self._internals.run_thread(other.thread)
         self._threads.rest(matching)
         self._listener.paused(pause)

@@ -130,7 +130,7 @@ class Requests(Debuggee):
                 self._debugger.set_trace_for_frame_and_parents(ident, running)
             if matching.request_itself.pauses_next:
                 matching.request_itself.pauses_next = False
-                self._debugger.pause_thread(thread, self._internals.suspended)
+                self._internals.pause(self._debugger, thread)
         except BaseException:
             del self._matching[ident]
             matching.is_running = False

@@ -156,9 +156,8 @@ class Owner(Protocol):
     def requests(self) -> list[tuple[threading.Thread, str]]:
         """The threads that run a part of a matching request now, and those requests' labels."""
 
-    @property
-    def running(self) -> list[threading.Thread]:
-        """Those of them that are not paused."""
+    def pause_all(self) -> None:
+        """Stop all requests that run, each where it is."""
 
     def serves(self, ident: int | None) -> bool:
         """Whether the thread ``ident`` runs a part of a matching request now."""
