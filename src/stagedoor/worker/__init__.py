@@ -23,7 +23,7 @@ processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and :mod:`.sh
 **Locks**, and what each guards
 
 - ``Debugger._lock``: a window has one run. ``Life.ready``, ``Life._cancelled``: it has begun; it is to end.
-- ``Joining._changed``: which client there is, whether a debugger joins, until when that is waited for.
+- ``Joining._changed``: who is attached, whether a debugger joins, until when that is waited for.
 - ``Waker._lock``: nobody writes to a pipe that has been closed. Taken under ``Joining._changed``.
 - ``WindowWatch._lock``: one look at the switch at a time. A disk may hang in it, so whoever else asks waits bounded.
 - ``_start.lock`` in :mod:`stagedoor.tracing`: a process starts or stops one debugger at a time. Taken under no other.
