@@ -87,12 +87,15 @@ class Fleet:
             joined.set_filters(self._attached.wanted)
         return [joined.settled() for joined in self._joined()]
 
+    async def settled(self) -> None:
+        """Wait until every debugger is up to date."""
+        for joined in self._joined():
+            await joined.settled()
+
     async def has_seen(self, revision: int) -> None:
-        """Wait until every worker treats requests as it was told in this revision, and its debugger is up to date."""
+        """Wait until every worker treats requests as it was told in this revision."""
         for worker in list(self._workers.values()):
             await worker.has_seen(revision)
-            if worker.joined is not None:
-                await worker.joined.settled()
 
     def _bring_up_to_date(self, joined: Joined, wanted: Wanted) -> None:
         for path in wanted.files():

@@ -53,6 +53,8 @@ class Session:
         self._attach = attach
         self._company = company
         self._phase = Phase.ATTACHED
+        #: Whether the workers are told of it.
+        self.is_known = False
         self._is_welcome = False
         self._held_back: list[Message] = []
         self._ids = IdTable()

@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 from stagedoor.access.decision import EVERYBODY, Refusal
@@ -80,11 +81,12 @@ class Sessions:
     @property
     def told(self) -> dict[str, Any]:
         """What the workers are told of the sessions: whose requests go to which."""
+        known = [session for session in self.attached if session.is_known]
         claimed: dict[str, str] = {}
-        for session in reversed(self.attached):
+        for session in reversed(known):
             if session.claims is not None:
                 claimed[session.claims] = session.key
-        owners = claimed | {session.owner: session.key for session in self.attached}
+        owners = claimed | {session.owner: session.key for session in known}
         return {"revision": self._revision, "owners": owners}
 
     def status(self) -> list[dict[str, Any]]:
@@ -129,19 +131,24 @@ class Sessions:
         return None
 
     def hold(self, session: Session) -> None:
-        """A session is configured. It is welcome as soon as the workers know of it: a request that comes right after the
-        attach must find its worker informed.
-        """
-        self._tell_workers()
+        """A session is configured."""
         self.fleet.take_in(session.wanted)
         self.start(self._welcome(session))
 
     async def _welcome(self, session: Session) -> None:
-        try:
+        """Let the workers treat its requests as its own as soon as they have its breakpoints, and answer its ``attach`` as
+        soon as they do: a request that comes right after that must find its worker informed.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience.seen):
+                await self.fleet.settled()
+        if self._all.get(session.key) is not session:
+            return
+        session.is_known = True
+        self._tell_workers()
+        with suppress(TimeoutError):
             async with asyncio.timeout(self.patience.seen):
                 await self.fleet.has_seen(self._revision)
-        except TimeoutError:
-            pass
         if self._all.get(session.key) is not session:
             return
         window = self._expiry.window

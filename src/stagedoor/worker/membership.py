@@ -19,7 +19,7 @@ from stagedoor.control.connection import ControlConnection
 from stagedoor.control.leftovers import sweep
 from stagedoor.control.place import ControlError
 from stagedoor.control.protocol import ControlMessage
-from stagedoor.tracing import EVERYBODY, Pause, Sessions, Tracing
+from stagedoor.tracing import Pause, Sessions, Tracing
 from stagedoor.window.document import dump_window
 from stagedoor.window.window import Window, format_duration
 
@@ -203,14 +203,8 @@ class Membership(Run):
         elif "closed" in message:
             self.cancel_soon()
 
-    def _hear_of_sessions(self, message: ControlMessage) -> object:
+    def _hear_of_sessions(self, message: ControlMessage) -> int:
         """Treat requests as ``message`` says from now on; returns what confirms that."""
-        if "sessions" not in message:
-            # A gatekeeper of before there were sessions: one client, everybody's.
-            client = message.get("client")
-            self._joining.sessions_are(Sessions({EVERYBODY: ""} if client == "on" else {}))
-            self._explained.clear()
-            return client
         told = message["sessions"]
         sessions = Sessions({str(owner): str(key) for owner, key in told["owners"].items()})
         self._told_sessions = sessions
@@ -218,7 +212,7 @@ class Membership(Run):
             self.tracing.sessions = sessions
         self._joining.sessions_are(sessions)
         self._explained = {each for each in self._explained if each[0] in sessions.keys}
-        return told["revision"]
+        return int(told["revision"])
 
     def tick(self) -> bool:
         self._drop_dead_debugger()
