@@ -1,6 +1,6 @@
 """The same script of requests against plain ``debugpy.listen`` and through the gatekeeper: the answers are the same.
 
-But for those in :data:`DIFFERENCES`, each of which is a rule of the policy.
+But for those in :data:`DIFFERENCES`, each of which has its reason, and for numbers, which are a session's own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 from stagedoor.dap.client import DapClient, RequestFailed
-from stagedoor.dap.policy import FAREWELLS, RULES
+from stagedoor.dap.commands import COMMANDS
 from stagedoor.gatekeeper.capabilities import CAPABILITIES
 from support import inspected
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, Pending, ServerProcess, free_port
-from support.waiting import wait_for
 
 FILE = inspected.__file__
 VIEW, AFTER, DOUBLED = (inspected.line_of(name) for name in ("view", "after", "doubled"))
@@ -31,8 +30,24 @@ INITIALIZE = {
 }  # fmt: skip
 ATTACH = {"type": "debugpy", "request": "attach", "justMyCode": True, "showReturnValue": True, "clientOS": "unix"}
 
-#: Numbers that only mean something within one session, by their keys; those of lists by the list's key.
-NUMBERS = ("frameId", "variablesReference", "threadId", "pid", "ppid", "stackFrames", "threads", "targets")
+#: Numbers that only mean something within one session, by their keys; those of lists by the list's key. What is a number
+#: of the same things is in one series.
+NUMBERS = {
+    "frameId": "frame", "stackFrames": "frame", "variablesReference": "variables", "threadId": "thread",
+    "threads": "thread", "targets": "target", "breakpoints": "breakpoint", "hitBreakpointIds": "breakpoint",
+    "modules": "module", "moduleId": "module", "pid": "process", "ppid": "parent process",
+}  # fmt: skip
+#: Those of a pause: the next pause may have the same again, or others.
+OF_A_PAUSE = ("frame", "variables", "target")
+#: Those that are 0 where there is nothing.
+NONE_IS_ZERO = ("variables", "thread")
+
+#: What differs between any two runs, within texts.
+CHANGING = {
+    r"0x[0-9a-f]{6,}": "<address>",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "<time>",
+    r"\(worker \d+\)": "(worker <process>)",
+}
 
 
 class Normalizer:
@@ -41,17 +56,22 @@ class Normalizer:
     def __init__(self) -> None:
         self._numbers: dict[str, dict[int, str]] = {}
 
+    def pauses(self) -> None:
+        for series in OF_A_PAUSE:
+            self._numbers.pop(series, None)
+
     def __call__(self, value: Any, key: str = "", list_key: str = "") -> Any:
         if isinstance(value, dict):
             return {name: self(inner, name, list_key) for name, inner in value.items()}
         if isinstance(value, list):
             return [self(inner, "", key) for inner in value]
-        key = list_key if key == "id" else key
-        if key in NUMBERS and isinstance(value, int) and value:
-            numbers = self._numbers.setdefault(key, {})
-            return numbers.setdefault(value, f"<{key} {len(numbers)}>")
+        series = NUMBERS.get(list_key if key in ("id", "") else key)
+        if series is not None and isinstance(value, int) and (value or series not in NONE_IS_ZERO):
+            numbers = self._numbers.setdefault(series, {})
+            return numbers.setdefault(value, f"<{series} {len(numbers)}>")
         if isinstance(value, str):
-            return re.sub(r"0x[0-9a-f]{6,}", "<address>", value)
+            for pattern, name in CHANGING.items():
+                value = re.sub(pattern, name, value)
         return value
 
 
@@ -62,7 +82,7 @@ class Script:
         self.answers: dict[str, Any] = {}
         self.commands: set[str] = set()
         self.events: dict[str, Any] = {}
-        self._session = session
+        self.session = session
         self._trigger = trigger
         self._normalized = Normalizer()
         self._thread = 0
@@ -72,7 +92,7 @@ class Script:
         assert name not in self.answers, name
         self.commands.add(command)
         try:
-            body = self._session.request(command, arguments)
+            body = self.session.request(command, arguments)
             self.answers[name] = {"success": True, "body": self._normalized(body)}
         except RequestFailed as failure:
             self.answers[name] = {"success": False, "message": self._normalized(failure.sentence)}
@@ -80,7 +100,8 @@ class Script:
         return body
 
     def stopped(self, name: str) -> None:
-        body = self._session.stopped()
+        body = self.session.stopped()
+        self._normalized.pauses()
         self._thread = body["threadId"]
         self.events[name] = self._normalized(body)
         frames = self.ask(f"{name}, stack", "stackTrace", {"threadId": self._thread})["stackFrames"]
@@ -90,6 +111,7 @@ class Script:
         self.configure()
         request = self._trigger("/view")
         self.stopped("stopped at a breakpoint")
+        self.change_breakpoints()
         self.look_at_values()
         self.evaluate()
         self.change()
@@ -103,21 +125,33 @@ class Script:
     def configure(self) -> None:
         self.ask("capabilities", "initialize", INITIALIZE)
         self.ask("initialize again", "initialize", INITIALIZE)
-        attach = self._session.send("attach", self.attach_arguments)
-        self._session.wait_event("initialized")
-        source = {"source": {"path": FILE}}
-        self.ask("breakpoints", "setBreakpoints", source | {"breakpoints": [{"line": VIEW}, {"line": DOUBLED + 500}]})
-        full = {"line": DOUBLED, "condition": "number > 100", "hitCondition": ">= 2", "logMessage": "{number}"}
-        self.ask("conditional breakpoints", "setBreakpoints", source | {"breakpoints": [{"line": VIEW}, full]})
-        missing = {"source": {"path": "/nowhere/app.py"}, "breakpoints": [{"line": 1}]}
-        self.ask("breakpoints in no file", "setBreakpoints", missing)
-        self.ask("function breakpoints", "setFunctionBreakpoints", {"breakpoints": [{"name": "nobody"}]})
+        attach = self.session.send("attach", self.attach_arguments)
+        self.session.wait_event("initialized")
+        self.set_breakpoints("before any request")
         self.ask("exception filters", "setExceptionBreakpoints", {"filters": ["raised"]})
         self.ask("configurationDone", "configurationDone")
-        self.answers["attach"] = self._normalized(self._session.wait_response(attach))
+        self.answers["attach"] = self._normalized(self.session.wait_response(attach))
         self.ask("configurationDone again", "configurationDone")
 
     attach_arguments: dict[str, Any] = ATTACH
+
+    def set_breakpoints(self, when: str) -> None:
+        source = {"source": {"path": FILE}}
+        beyond = [{"line": VIEW}, {"line": DOUBLED + 500}]
+        self.ask(f"breakpoints {when}", "setBreakpoints", source | {"breakpoints": beyond})
+        full = {"line": DOUBLED, "condition": "number > 100", "hitCondition": ">= 2", "logMessage": "{number}"}
+        conditional = source | {"breakpoints": [{"line": VIEW}, full]}
+        self.ask(f"conditional breakpoints {when}", "setBreakpoints", conditional)
+        missing = {"source": {"path": "/nowhere/app.py"}, "breakpoints": [{"line": 1}]}
+        self.ask(f"breakpoints in no file {when}", "setBreakpoints", missing)
+        functions = {"breakpoints": [{"name": "nobody"}]}
+        self.ask(f"function breakpoints {when}", "setFunctionBreakpoints", functions)
+
+    def change_breakpoints(self) -> None:
+        self.set_breakpoints("while paused")
+        self.ask("no breakpoints", "setBreakpoints", {"source": {"path": "/nowhere/app.py"}, "breakpoints": []})
+        self.ask("other exception filters", "setExceptionBreakpoints", {"filters": ["raised", "uncaught"]})
+        self.ask("the same exception filters", "setExceptionBreakpoints", {"filters": ["raised"]})
 
     def look_at_values(self) -> None:
         self.ask("threads", "threads")
@@ -205,6 +239,7 @@ class Script:
         self.stopped("stopped in the target")
 
     def stop_at_an_exception(self) -> None:
+        self._normalized = Normalizer()  # another thread, among others
         request = self._trigger("/failing")
         self.stopped("stopped at an exception")
         self.ask("the exception", "exceptionInfo", {"threadId": self._thread})
@@ -231,31 +266,15 @@ def run_gated(folder: Path) -> Script:
     server = GatedServer(folder, "waitress", app="support.inspected:application")
     try:
         server.open()
-        wait_for(lambda: server.get("/hello", ALLOWED) and server.gatekeepers() and listening(server), "the gatekeeper")
-        root = DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0))
-        root.attach(arguments={"stagedoorToken": server.token()})
-        first = server.start_get("/hello", ALLOWED)
-        configuration = root.wait_reverse_request("startDebugging")["configuration"]
+        server.joined()
         with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as session:
             script = Script(session, lambda path: server.start_get(path, ALLOWED))
-            script.attach_arguments = ATTACH | {
-                "subProcessId": configuration["subProcessId"],
-                "stagedoorToken": server.token(),
-            }
+            script.attach_arguments = ATTACH | {"stagedoorToken": server.token()}
             script.run()
-        first.answer()
-        root.disconnect()
         return script
     finally:
         server.stop()
         print(server.log)
-
-
-def listening(server: GatedServer) -> bool:
-    try:
-        return len(server.status()["workers"]) == 1
-    except (OSError, EOFError):
-        return False
 
 
 # The differences: each is a rule of the policy, which makes the one answer of the other.
@@ -283,18 +302,68 @@ def without_labels(*labels: str) -> Change:
     return change
 
 
+def unverified(message: str, *lines: int) -> Change:
+    """Breakpoints that no worker has: so many as lines."""
+
+    def change(plain: dict[str, Any]) -> dict[str, Any]:
+        found = plain["body"]["breakpoints"]
+        places = [{"line": line} for line in lines] or [{} for _ in found]
+        sources = [{"source": each["source"]} if each["source"] else {} for each in found]
+        return plain | {
+            "body": {
+                "breakpoints": [
+                    {"id": each["id"], "verified": False, "message": message, **place, **source}
+                    for each, place, source in zip(found, places, sources, strict=True)
+                ]
+            }
+        }
+
+    return change
+
+
+def without_empty_sources(plain: dict[str, Any]) -> dict[str, Any]:
+    found = plain["body"]["breakpoints"]
+    return plain | {"body": {"breakpoints": [{k: v for k, v in each.items() if k != "source" or v} for each in found]}}
+
+
 #: Capabilities that are never announced. debugpy's adapter spells one of them with an s too many.
 WITHHELD = (
     "supportsTerminateRequest", "supportTerminateDebuggee", "supportsTerminateDebuggee", "supportSuspendDebuggee",
     "supportsRestartRequest", "supportsTerminateThreadsRequest",
 )  # fmt: skip
+#: pydevd knows no more of them than the exception filters say.
+UNREAD = ("supportsExceptionOptions",)
+
+WAITS = "Waits for the first of your requests."
+NO_FILE = (
+    "There is no /nowhere/app.py on this server. No entry of pathMappings is about /nowhere/app.py. Check remoteRoot in"
+    " pathMappings of your launch configuration."
+)
+LATE = "a worker joins with the first request, and nobody knows before what it makes of a breakpoint"
+SAYS_WHERE = "what to look at is said"
+OWN = "a number is looked up among the session's own, and nothing else goes on to a worker"
+NO_FRAME = "Frame 987654321 is not one of your paused requests', or that runs on by now."
+NO_REFERENCE = "Reference 987654321 is not of one of your paused requests, or that runs on by now."
+NO_THREAD = "Thread 987654321 is not one of your requests, or is over by now."
 
 DIFFERENCES: dict[str, tuple[str, Change]] = {
-    "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD)),
+    "capabilities": ("nothing that a client sends ends a worker", without(*WITHHELD, *UNREAD)),
+    "breakpoints before any request": (LATE, unverified(WAITS, VIEW, DOUBLED + 500)),
+    "conditional breakpoints before any request": (LATE, unverified(WAITS, VIEW, DOUBLED)),
+    "function breakpoints before any request": (LATE, unverified(WAITS)),
+    "function breakpoints while paused": ("a function's file isn't known, and isn't {} then", without_empty_sources),
+    "breakpoints in no file before any request": (SAYS_WHERE, unverified(NO_FILE, 1)),
+    "breakpoints in no file while paused": (SAYS_WHERE, unverified(NO_FILE, 1)),
     "threads": (
-        "only threads that serve matching requests are listed, by their requests",
-        body(threads=[{"id": "<threads 0>", "name": "GET /view"}]),
+        "the threads are the developer's requests, behind the window's entry",
+        body(
+            threads=[
+                {"id": "<thread 1>", "name": "open until <time>, 1 worker, 1 paused"},
+                {"id": "<thread 0>", "name": "GET /view (worker <process>)"},
+            ]
+        ),
     ),
+    "a source": ("a refusal is a sentence", refused("A source without a reference is a file of your own.")),
     "in no frame": (
         "nothing is evaluated in a thread that is not paused",
         refused(
@@ -302,6 +371,16 @@ DIFFERENCES: dict[str, tuple[str, Change]] = {
             "Stop a request at a breakpoint and select one of its frames."
         ),
     ),
+    "in an unknown frame": (OWN, refused(NO_FRAME)),
+    "completions in an unknown frame": (OWN, refused(NO_FRAME)),
+    "scopes of an unknown frame": (OWN, refused(NO_FRAME)),
+    "targets of an unknown frame": (OWN, refused(NO_FRAME)),
+    "set what is not there": (OWN, refused(NO_REFERENCE)),
+    "unknown variables": (OWN, refused(NO_REFERENCE)),
+    "the stack of an unknown thread": (OWN, refused(NO_THREAD)),
+    "the exception of an unknown thread": (OWN, refused(NO_THREAD)),
+    "an unknown source": (OWN, refused("Source 4242 was not shown in this session.")),
+    "an unknown jump": (OWN, refused("Target 987654321 is not one that this session has asked for.")),
     "system information": ("the gatekeeper does not load debugpy, and can't tell its version", without("debugpy")),
     "an unknown command": (
         "commands are a whitelist", refused("'setFutureBreakpoints' is not supported by debugpy.")
@@ -320,6 +399,39 @@ DIFFERENCES: dict[str, tuple[str, Change]] = {
 #: Of every ``stopped`` event: one request stops.
 STOPPED = {"allThreadsStopped": False}
 
+#: The events that only one of the two sends, or sends at other times, and why.
+EVENTS = {
+    "debugpySockets": "names debugpy's inner ports",
+    "debugpyWaitingForServer": "names debugpy's inner ports",
+    "process": "a session has many processes, which come and go",
+    "thread": "of requests, not of the server's threads",
+    "breakpoint": "a worker confirms what was answered before there was one",
+    "module": "debugpy's adapter sends it beside its answers; the gatekeeper before the answer that speaks of it, as pydevd",
+}
+#: Of ``output`` events: what debugpy says of itself, and what Stagedoor says.
+TOLD = ("telemetry", "console")
+
+
+def order(script: Script) -> list[str]:
+    """What came, in the order in which it came, without :data:`EVENTS`."""
+    came = []
+    for message in script.session.received:
+        if message["type"] == "response":
+            came.append(f"answer to {message['command']}")
+        elif message["event"] not in EVENTS and (message.get("body") or {}).get("category") not in TOLD:
+            came.append(message["event"])
+    return came
+
+
+def outputs(script: Script) -> list[tuple[str, str]]:
+    bodies = [message["body"] for message in script.session.events if message["event"] == "output"]
+    return [(body["category"], body["output"]) for body in bodies if body["category"] not in TOLD]
+
+
+def modules(script: Script) -> list[dict[str, Any]]:
+    found = [message["body"] for message in script.session.events if message["event"] == "module"]
+    return [{**each["module"], "id": 0, "reason": each["reason"]} for each in found]
+
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Script:
@@ -331,7 +443,7 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Script:
     return run_gated(tmp_path_factory.mktemp("gated"))
 
 
-def test_every_answer_is_the_same_but_for_what_the_policy_changes(plain: Script, gated: Script) -> None:
+def test_every_answer_is_the_same_but_for_the_differences(plain: Script, gated: Script) -> None:
     assert len(plain.answers) >= 90
     assert list(plain.answers) == list(gated.answers)
     expected = {
@@ -345,8 +457,8 @@ def test_every_difference_is_one(plain: Script, gated: Script) -> None:
     assert [name for name in DIFFERENCES if plain.answers[name] == gated.answers[name]] == []
 
 
-def test_ending_or_suspending_a_worker_is_not_announced() -> None:
-    assert not set(WITHHELD) & set(CAPABILITIES)
+def test_what_is_withheld_is_not_announced(plain: Script) -> None:
+    assert not {*WITHHELD, *UNREAD} & set(CAPABILITIES)
 
 
 def test_every_stop_is_the_same_but_concerns_one_request(plain: Script, gated: Script) -> None:
@@ -354,7 +466,33 @@ def test_every_stop_is_the_same_but_concerns_one_request(plain: Script, gated: S
     assert {name: event | STOPPED for name, event in plain.events.items()} == gated.events
 
 
-def test_the_script_asks_everything_that_the_policy_lets_through(plain: Script) -> None:
+def test_events_and_answers_come_in_the_same_order(plain: Script, gated: Script) -> None:
+    assert order(plain).count("stopped") == order(plain).count("continued") == len(plain.events)
+    assert order(gated) == order(plain)
+
+
+def test_every_event_that_only_one_sends_is_listed(plain: Script, gated: Script) -> None:
+    sent = [{message["event"] for message in script.session.events} for script in (plain, gated)]
+    assert (sent[0] ^ sent[1]) <= set(EVENTS)
+
+
+def test_what_is_printed_and_the_modules_are_told_alike(plain: Script, gated: Script) -> None:
+    assert ("stdout", "hello") in outputs(plain)
+    assert outputs(gated) == outputs(plain)
+    assert modules(gated) == modules(plain)
+
+
+def test_a_module_is_told_before_the_answer_that_speaks_of_it(gated: Script) -> None:
+    known = set()
+    for message in gated.session.received:
+        body = message.get("body") or {}
+        if message.get("event") == "module":
+            known.add(body["module"]["id"])
+        elif message.get("command") == "stackTrace" and message["success"]:
+            assert {frame["moduleId"] for frame in body["stackFrames"] if "moduleId" in frame} <= known
+
+
+def test_the_script_asks_everything_that_the_table_lets_through(plain: Script) -> None:
     # They would stop or end everybody in the plain run, or are none of an IDE's.
     not_asked = {"pause", "terminate", "pydevdAuthorize", "setPydevdSourceMap"}
-    assert plain.commands - {"setFutureBreakpoints"} == {*RULES, *FAREWELLS} - not_asked
+    assert plain.commands - {"setFutureBreakpoints"} == set(COMMANDS) - not_asked

@@ -72,7 +72,7 @@ def failing() -> str:
     return str(price["pears"])  # failing
 
 
-VIEWS = {"/view": view, "/failing": failing, "/hello": lambda: "hello"}
+VIEWS = {"/view": view, "/failing": failing, "/pid": lambda: str(os.getpid())}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -86,6 +86,12 @@ class Conversation:
         self._socket.close()
 
     @property
+    def received(self) -> list[Message]:
+        """All messages so far, in the order in which they came."""
+        with self._changed:
+            return list(self._received)
+
+    @property
     def events(self) -> list[Message]:
         """All events so far, waited for or not."""
         with self._changed:

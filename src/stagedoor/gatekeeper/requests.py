@@ -63,6 +63,10 @@ class Requests:
     def of(self, worker: str, number: int) -> DebuggedRequest | None:
         return self._all.get((worker, number))
 
+    def is_paused(self, worker: str, number: int) -> bool:
+        request = self.of(worker, number)
+        return request is not None and request.is_paused
+
     def begun(self, worker: Worker, number: int, label: str, thread: int | None = None) -> DebuggedRequest:
         """A request begins."""
         request = self._all[worker.key, number] = DebuggedRequest(worker, number, label, thread)

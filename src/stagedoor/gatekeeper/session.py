@@ -175,8 +175,7 @@ class Session:
         self.client.send(wire.response(message, {"threads": self.requests.threads(window)}))
 
     def _list_modules(self, message: Message, concern: Concern) -> None:
-        modules = self._files.modules()
-        self.client.send(wire.response(message, {"modules": modules, "totalModules": len(modules)}))
+        self.client.send(wire.response(message, {"modules": self._files.modules()}))
 
     def _source(self, message: Message, concern: Concern) -> None:
         if concern.worker is not None:
@@ -296,6 +295,8 @@ class Session:
         """One of its requests says something."""
         if name == "thread":
             return  # The session says by itself when a request begins and ends.
+        if name == "continued" and not self.requests.is_paused(worker.key, number):
+            return  # pydevd says it twice of a jump.
         if name == "stopped" and type(body.get("threadId")) is int:
             self.requests.stopped(worker, number, body["threadId"])
         event = translation.mapped_event(wire.event(name, body), self._outward(worker.key, number))
