@@ -408,8 +408,8 @@ EVENTS = {
     "breakpoint": "a worker confirms what was answered before there was one",
     "module": "debugpy's adapter sends it beside its answers; the gatekeeper before the answer that speaks of it, as pydevd",
 }
-#: Of ``output`` events: what debugpy says of itself, and what Stagedoor says.
-TOLD = ("telemetry", "console")
+#: Of ``output`` events: what debugpy says of itself, what Stagedoor says, and pydevd's warnings of what was slow.
+TOLD = ("telemetry", "console", "important")
 
 
 def order(script: Script) -> list[str]:
