@@ -17,6 +17,7 @@ from support.application import stop_line
 from support.gatekeepers import GatedServer
 from support.modules import ROOT
 from support.servers import ALLOWED
+from support.waiting import wait_for
 
 FOLDER = ROOT / "tests" / "support" / "testsupport"
 PACKAGE = FOLDER / "node_modules" / "@vscode" / "debugadapter-testsupport"
@@ -30,10 +31,10 @@ needs_package = pytest.mark.skipif(
 class Session:
     """The script that drives the client, and the steps that it tells of."""
 
-    def __init__(self, server: GatedServer, token: str) -> None:
+    def __init__(self, server: GatedServer, token: str, children: str) -> None:
         script = ["node", str(FOLDER / "session.mjs"), str(server.debug_port), token]
         self._process = subprocess.Popen(
-            [*script, application.__file__, str(stop_line("view"))],
+            [*script, application.__file__, str(stop_line("view")), children],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -62,7 +63,7 @@ class Session:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GatedServer]:
-    running = GatedServer(tmp_path, "gunicorn", options="workers=2 threads=4")
+    running = GatedServer(tmp_path, "gunicorn", options="workers=2 worker_class=sync threads=1")
     yield running
     running.stop()
     print(running.log)
@@ -70,27 +71,34 @@ def server(tmp_path: Path) -> Iterator[GatedServer]:
 
 @needs_node
 @needs_package
-def test_microsofts_client_debugs_a_request_through_the_gatekeeper(server: GatedServer) -> None:
+@pytest.mark.parametrize("children", ["yes", "no"])
+def test_microsofts_client_debugs_requests_through_the_gatekeeper(server: GatedServer, children: str) -> None:
     window = server.open()
-    server.joined()
+    pids = server.joined()
     # It connects from 127.0.0.1, which is not allowed: like the end of an SSH tunnel.
-    session = Session(server, window.token)
+    session = Session(server, window.token, children)
     try:
         labels = ["Raised Exceptions", "Uncaught Exceptions", "User Uncaught Exceptions"]
-        assert session.step("attached") == {"filters": labels}
-        request = server.start_get("/view?mine", ALLOWED)
-        opened = session.step("opened")
-        assert opened["request"] == "attach"
-        assert opened["name"].startswith("worker ")
-        assert opened["verified"] is True
-        stopped = session.step("stopped")
-        assert stopped["frame"] == "view"
-        assert stopped["locals"]["query"] == "'mine'"
-        assert session.step("stepped") == {"threads": ["GET /view"]}
-        assert not request.done
+        assert session.step("attached") == {"filters": labels, "verified": False}
+        first, line, workers = server.start_get("/view?one", ALLOWED), stop_line("view"), set()
+        seen = {"one": session.step("stopped")}
+        assert session.step("verified") == {"same": True}
+        second = server.start_get("/view?two", ALLOWED)
+        seen["two"] = session.step("stopped too")
+        for query, shown in seen.items():
+            name, _, worker = shown.pop("thread").rstrip(")").partition(" (worker ")
+            assert name == f"GET /view?{query}"
+            workers.add(int(worker))
+            assert shown == {"reason": "breakpoint", "frame": "view", "line": line, "query": repr(query)}
+        assert workers == pids  # one in each: these workers serve one request at a time
+        stepped = session.step("stepped")
+        assert (stepped["reason"], stepped["line"], stepped["query"]) == ("step", line + 1, "'one'")
         session.step("continued")
-        assert request.answer().body == "total 7 for mine"
+        assert first.answer().body == "total 7 for one"
         session.step("disconnected")
+        # One farewell is enough: what else was paused runs on, and nobody is attached.
+        assert second.answer().body == "total 7 for two"
         assert session.ended() == 0
+        wait_for(lambda: server.status()["sessions"] == [], "the gatekeeper to have let go of the session")
     finally:
         session.stop()

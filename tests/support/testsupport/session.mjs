@@ -1,25 +1,22 @@
 // One debugging session with Microsoft's client for debug adapters, which VS Code's own adapters are tested with.
 //
-// node session.mjs PORT TOKEN FILE LINE: attaches through the gatekeeper, opens the session of the worker that it is
-// asked to open, stops at the breakpoint, looks at the locals, steps and continues. Each step is one line of JSON on
-// standard output. The client stops with an error at the first answer that is none.
+// node session.mjs PORT TOKEN FILE LINE CHILDREN: attaches through the gatekeeper, stops at the breakpoint in two
+// requests, looks at the locals of both, steps and continues one of them, and leaves while the other is paused. Each step
+// is one line of JSON on standard output. The client stops with an error at the first answer that is none, and at any
+// request of the server's: with CHILDREN "yes" it says that it could start sessions below its own.
 
 import testsupport from "@vscode/debugadapter-testsupport";
 
-const [port, token, file, line] = process.argv.slice(2);
+const [port, token, file, line, children] = process.argv.slice(2);
 
-/** A client that answers what it is asked: Microsoft's own leaves that to the IDE around it. */
+/** A client that is asked for nothing. */
 class Client extends testsupport.DebugClient {
   dispatch(body) {
     const message = JSON.parse(body);
-    if (message.type !== "request") {
-      super.dispatch(body);
-      return;
+    if (message.type === "request") {
+      throw new Error(`the server asks for ${message.command}`);
     }
-    const answer = { seq: 0, type: "response", request_seq: message.seq, success: true, command: message.command };
-    const text = JSON.stringify(answer);
-    this.outputStream.write(`Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
-    this.emit(message.command, message.arguments);
+    super.dispatch(body);
   }
 }
 
@@ -27,61 +24,66 @@ function tell(step, fields = {}) {
   console.log(JSON.stringify({ step, ...fields }));
 }
 
-async function attached(configuration, expectsStop = false) {
-  const client = new Client("", "", "debugpy");
-  client.defaultTimeout = 10000;
-  await client.start(Number(port));
-  const { body: capabilities } = await client.initializeRequest({
-    adapterID: "debugpy",
-    clientID: "vscode",
-    linesStartAt1: true,
-    columnsStartAt1: true,
-    pathFormat: "path",
-    supportsStartDebuggingRequest: true,
-  });
-  const attach = client.attachRequest(configuration);
-  await client.waitForEvent("initialized");
-  const { body } = await client.setBreakpointsRequest({
-    source: { path: file },
-    breakpoints: [{ line: Number(line) }],
-  });
-  // Listened for from before it can come: the client forgets events that nobody waits for.
-  const stopped = expectsStop && client.assertStoppedLocation("breakpoint", { path: file, line: Number(line) });
-  await client.configurationDoneRequest();
-  await attach;
-  return { client, capabilities, breakpoints: body.breakpoints, stopped };
-}
-
-const root = await attached({ connect: { host: "127.0.0.1", port: Number(port) }, stagedoorToken: token });
-const asked = new Promise((resolve) => root.client.once("startDebugging", resolve));
-tell("attached", { filters: root.capabilities.exceptionBreakpointFilters.map((filter) => filter.label) });
-
-const { configuration, request } = await asked;
-const child = await attached(configuration, true);
-tell("opened", { request, name: configuration.name, verified: child.breakpoints[0].verified });
-
-const stopped = await child.stopped;
-const frame = stopped.body.stackFrames[0];
-const { body: scopes } = await child.client.scopesRequest({ frameId: frame.id });
-const { variablesReference } = scopes.scopes.find((scope) => scope.name === "Locals");
-const { body: locals } = await child.client.variablesRequest({ variablesReference });
-tell("stopped", {
-  frame: frame.name,
-  locals: Object.fromEntries(locals.variables.map((variable) => [variable.name, variable.value])),
+const client = new Client("", "", "debugpy");
+client.defaultTimeout = 10000;
+await client.start(Number(port));
+const { body: capabilities } = await client.initializeRequest({
+  adapterID: "debugpy",
+  clientID: "vscode",
+  linesStartAt1: true,
+  columnsStartAt1: true,
+  pathFormat: "path",
+  ...(children === "yes" ? { supportsStartDebuggingRequest: true } : {}),
+});
+const attach = client.attachRequest({ connect: { host: "127.0.0.1", port: Number(port) }, stagedoorToken: token });
+await client.waitForEvent("initialized");
+const { body } = await client.setBreakpointsRequest({ source: { path: file }, breakpoints: [{ line: Number(line) }] });
+// Listened for from before it can come: the client forgets events that nobody waits for.
+const verified = new Promise((resolve) =>
+  client.on("breakpoint", ({ body: { breakpoint } }) => breakpoint.verified && resolve(breakpoint)),
+);
+const stops = [];
+const waiting = [];
+client.on("stopped", (event) => (waiting.length ? waiting.shift()(event.body) : stops.push(event.body)));
+const nextStop = () => (stops.length ? stops.shift() : new Promise((resolve) => waiting.push(resolve)));
+await client.configurationDoneRequest();
+await attach;
+tell("attached", {
+  filters: capabilities.exceptionBreakpointFilters.map((filter) => filter.label),
+  verified: body.breakpoints[0].verified,
 });
 
-const { body: threads } = await child.client.threadsRequest();
-const [{ id: threadId }] = threads.threads;
-await Promise.all([
-  child.client.assertStoppedLocation("step", { path: file, line: Number(line) + 1 }),
-  child.client.nextRequest({ threadId }),
-]);
-tell("stepped", { threads: threads.threads.map((thread) => thread.name) });
+async function looked({ threadId, reason }) {
+  const { body: stack } = await client.stackTraceRequest({ threadId });
+  const [frame] = stack.stackFrames;
+  const { body: found } = await client.scopesRequest({ frameId: frame.id });
+  const { variablesReference } = found.scopes.find((scope) => scope.name === "Locals");
+  const { body: locals } = await client.variablesRequest({ variablesReference });
+  const { body: all } = await client.threadsRequest();
+  return {
+    reason,
+    frame: frame.name,
+    line: frame.line,
+    query: locals.variables.find((variable) => variable.name === "query").value,
+    thread: all.threads.find((thread) => thread.id === threadId).name,
+  };
+}
 
-await child.client.continueRequest({ threadId });
+const first = await nextStop();
+tell("stopped", await looked(first));
+const breakpoint = await verified;
+tell("verified", { same: breakpoint.id === body.breakpoints[0].id });
+const second = await nextStop();
+tell("stopped too", await looked(second));
+
+const { threadId } = first;
+await client.nextRequest({ threadId });
+tell("stepped", await looked(await nextStop()));
+await client.continueRequest({ threadId });
 tell("continued");
 
-await child.client.disconnectRequest();
-await root.client.disconnectRequest();
+const over = client.waitForEvent("terminated");
+await client.disconnectRequest();
+await over;
 tell("disconnected");
 process.exit(0);
