@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from stagedoor.dap.arguments import ATTACH_KEYS, DEBUG_OPTIONS, FORCED_ATTACH, OF_THE_PATHS, attach_to_worker
-from stagedoor.dap.commands import COMMANDS, EVENTS
+from stagedoor.dap.commands import COMMANDS
 from stagedoor.dap.paths import PathMappings, System
 from stagedoor.dap.translation import EVENTS_OF_WORKERS
 
@@ -90,10 +90,11 @@ def test_every_request_that_debugpy_handles_has_a_row() -> None:
 
 def test_every_event_of_the_schema_is_decided() -> None:
     events = {name.removesuffix("EventBody").lower() for name in schema() if name.endswith("EventBody")}
-    # What pydevd's schema has and pydevd does not send, or what is withheld: see EVENTS.
-    withheld = {"capabilities", "invalidated", "loadedsource", "memory"}
-    withheld |= {"progressend", "progressstart", "progressupdate"}
-    assert events | {"initialized"} == {name.lower() for name in EVENTS} | withheld
+    # What pydevd's schema has and pydevd does not send.
+    unsent = {"capabilities", "invalidated", "loadedsource", "memory"}
+    unsent |= {"progressend", "progressstart", "progressupdate"}
+    of_the_session = {"terminated", "exited", "process"}
+    assert events == {name.lower() for name in EVENTS_OF_WORKERS} | unsent | of_the_session
 
 
 @pytest.mark.parametrize("command", HANDLED)

@@ -277,7 +277,7 @@ def run_gated(folder: Path) -> Script:
         print(server.log)
 
 
-# The differences: each is a rule of the policy, which makes the one answer of the other.
+# The differences: what makes the one answer of the other, and why.
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 

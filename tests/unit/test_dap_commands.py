@@ -244,7 +244,19 @@ MISFITS: dict[str, tuple[Message, str]] = {
     "attach that listens": (request("attach", {"listen": {"port": 1}}), '"listen" was refused'),
     "attach without debugging": (request("attach", {"noDebug": True}), '"noDebug" was refused'),
     "a token that is a number": (request("attach", {"stagedoorToken": 1}), '"stagedoorToken" was refused'),
+    "a token that can't be encoded": (request("attach", {"stagedoorToken": "\ud800"}), '"stagedoorToken" was refused'),
     "path mappings of strings": (request("attach", {"pathMappings": ["/a"]}), '"pathMappings" was refused'),
+    "path mappings that are no list": (request("attach", {"pathMappings": {}}), '"pathMappings" was refused'),
+    "path mappings to nothing": (
+        request("attach", {"pathMappings": [{"localRoot": "/a", "remoteRoot": None}]}), '"pathMappings" was refused',
+    ),
+    "rules that are no list": (request("attach", {"rules": "all"}), '"rules" was refused'),
+    "rules for numbers": (request("attach", {"rules": [{"path": 1, "include": False}]}), '"rules" was refused'),
+    "debug options that are no list": (request("attach", {"debugOptions": "Jinja"}), '"debugOptions" was refused'),
+    "debug options that are lists": (request("attach", {"debugOptions": [[]]}), '"debugOptions" was refused'),
+    "an operating system that pydevd doesn't know": (
+        request("attach", {"clientOS": "linux"}), '"clientOS" was refused',
+    ),
 }  # fmt: skip
 
 
@@ -286,6 +298,9 @@ ATTACHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "everybody's output stays": ({"redirectOutput": True, "isOutputRedirected": True}, {}),
     "no code is loaded": ({"autoReload": {"enable": True}}, {}),
     "how code is shown": ({"justMyCode": False, "jinja": True}, {"justMyCode": False, "jinja": True}),
+    "what is the developer's own code": (
+        {"rules": [{"path": "/x", "include": False}]}, {"rules": [{"path": "/x", "include": False}]},
+    ),
     "paths are mapped here": (
         {"pathMappings": [{"localRoot": "/a", "remoteRoot": "."}], "clientOS": "windows", "workspaceFolder": "/w"}, {},
     ),

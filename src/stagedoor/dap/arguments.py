@@ -93,7 +93,6 @@ _ATTACH_RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("listen", 'no port is opened for a client. Use "connect".', lambda v: False),
     ("noDebug", "there would be nothing to attach for. Start with debugging.", lambda v: not v),
     ("stagedoorToken", "it has to be the window's token, as text.", _is_text),
-    ("subProcessId", "it has to be the number of a process.", lambda v: type(v) is int),
     ("pathMappings", "it has to be a list of localRoot and remoteRoot, as text.", _are_path_mappings),
     ("rules", "it has to be a list of path or module, as text, with include.", _are_rules),
     ("debugOptions", "it has to be a list of names.", _are_texts),

@@ -1,7 +1,8 @@
 """The table of commands: what a client may say in which phase of its session, who answers, and which numbers and paths of
 the session stand where.
 
-It is a whitelist, as :data:`EVENTS` is one for what a debugger says: a debugpy with new messages opens nothing by itself.
+It is a whitelist, as :data:`stagedoor.dap.translation.EVENTS_OF_WORKERS` is one for what a debugger says: a debugpy with
+new messages opens nothing by itself.
 What each message does was read in debugpy 1.8.22: ``adapter/clients.py`` and pydevd's
 ``pydevd_process_net_command_json.py``.
 
@@ -97,13 +98,6 @@ class Row:
     answer_tracebacks: tuple[str, ...] = ()
     of_window: str = "This entry stands for the window, and is none of your requests."
 
-
-#: The events of pydevd that go on. Not ``debugpyAttach`` (a worker could start sessions on the developer's machine),
-#: ``debugpySockets`` (names inner ports) and ``pydevdInputRequested`` (a server has no keyboard).
-EVENTS = frozenset({
-    "breakpoint", "continued", "exited", "initialized", "module", "output", "process", "stopped", "terminated",
-    "thread",
-})  # fmt: skip
 
 #: The requests with which a client leaves. The gatekeeper answers them itself, and lets go of the debugger in its own
 #: way: as a client means them, pydevd could end the worker.

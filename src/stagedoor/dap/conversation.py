@@ -42,18 +42,12 @@ class Conversation:
     :param address: host and port, the path of a Unix socket, or a socket that is connected already.
     :param timeout: seconds to wait wherever a call doesn't say; default 10: attaching includes the start of a debugger.
     :param source_address: the local address to connect from, such as ``("127.0.0.2", 0)``; not for Unix sockets.
-    :param answer_reverse_requests: answer what the server asks for (``startDebugging``) with success. Nothing is
-        started: that is left to the script.
     :raises OSError: if there is no connection.
     """
 
-    def __init__(
-        self, address: Address, timeout: float = 10, *, source_address: tuple[str, int] | None = None,
-        answer_reverse_requests: bool = True,
-    ) -> None:  # fmt: skip
+    def __init__(self, address: Address, timeout: float = 10, *, source_address: tuple[str, int] | None = None) -> None:
         self.address = address
         self.timeout = timeout
-        self._answer_reverse_requests = answer_reverse_requests
         self._seq = itertools.count(1)
         self._commands: dict[int, str] = {}
         self._sending = threading.Lock()
@@ -117,12 +111,6 @@ class Conversation:
         what = f'an event "{name}"'
         return body_of(self.claim(what, timeout, lambda m: m.get("event") == name and predicate(body_of(m))))
 
-    def wait_reverse_request(self, command: str, timeout: float | None = None) -> Message:
-        """The arguments of the first request ``command`` of the server which nobody has waited for yet."""
-        what = f'a request "{command}" of the server'
-        found = self.claim(what, timeout, lambda m: m["type"] == "request" and m["command"] == command)
-        return found.get("arguments") or {}
-
     def wait_closed(self, timeout: float | None = None) -> None:
         """Wait until the peer has hung up."""
         with self._changed:
@@ -142,8 +130,6 @@ class Conversation:
         try:
             while data := self._socket.recv(65536):
                 for message in decoder.feed(data):
-                    if message["type"] == "request" and self._answer_reverse_requests:
-                        self._write(wire.response(message))
                     with self._changed:
                         self._received.append(message)
                         self._unclaimed.append(message)
@@ -171,7 +157,7 @@ class Conversation:
             return found
 
     def _failed(self, what: str) -> WaitFailed:
-        # Names only: a child session's configuration holds the window's token.
+        # Names only: what an application prints, or holds in its variables, belongs in no error.
         came = ", ".join(f"{m['type']} {m.get('event') or m.get('command')}" for m in self._received[-30:]) or "nothing"
         return WaitFailed(f"Waited for {what}, but {self._over or 'it took too long'}. Came so far: {came}.")
 

@@ -155,7 +155,9 @@ class _Event:
 _OWN_THREAD = Id("threadId", "thread", needed=True)
 
 #: The events of a worker's that reach a client. That a session or a process begins or ends is said by the session
-#: itself: a worker that ends is not the end of it.
+#: itself: a worker that ends is not the end of it. Not ``debugpyAttach`` (a worker could start sessions on the developer's
+#: machine), ``debugpySockets`` (names inner ports) and ``pydevdInputRequested`` (a server has no keyboard); of its requests
+#: (``runInTerminal``, ``startDebugging``) a client gets none.
 EVENTS_OF_WORKERS: Mapping[str, _Event] = {
     # What is paused or runs on is one request, whatever pydevd says.
     "stopped": _Event((_OWN_THREAD, Id("hitBreakpointIds[]", "breakpoint")), forced={"allThreadsStopped": False}),

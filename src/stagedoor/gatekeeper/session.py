@@ -263,7 +263,7 @@ class Session:
             if answer is None:
                 self.client.refuse(message, f"Worker {worker.pid} has ended.")
                 return
-            # The policy may have sent another command than the client's.
+            # The table may have sent another command than the client's.
             relayed = answer | {"request_seq": message["seq"], "command": message["command"]}
             body = relayed.pop("body", None)
             if answer["success"] and isinstance(body, dict):
