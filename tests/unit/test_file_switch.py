@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -586,6 +587,38 @@ class TestClosing:
         with pytest.raises(SwitchError, match="is a directory"):
             switch.close()
         assert path.is_dir()
+
+
+class TestInterrupted:
+    """A signal can come between any two steps of writing, and what it raises is what comes out."""
+
+    @pytest.fixture(params=["open", "replace"])
+    def interrupted_after(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        """A step after which a real signal comes, once; its handler raises :exc:`SystemExit`."""
+        step, pending = getattr(os, request.param), [signal.SIGTERM]
+
+        def interrupted(*arguments: Any, **options: Any) -> Any:
+            result = step(*arguments, **options)
+            if pending and ".stagedoor-" in str(arguments[0]):
+                signal.raise_signal(pending.pop())
+            return result
+
+        before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        monkeypatch.setattr(os, request.param, interrupted)
+        yield request.param
+        signal.signal(signal.SIGTERM, before)
+
+    def test_the_signal_comes_out_and_not_what_cleaning_up_makes_of_it(
+        self, switch: FileSwitch, interrupted_after: str
+    ) -> None:
+        with pytest.raises(SystemExit, match="143"):
+            switch.open(HOUR, opened_by="alice")
+
+    def test_nothing_half_written_is_left(self, switch: FileSwitch, path: Path, interrupted_after: str) -> None:
+        with pytest.raises((SystemExit, WindowRefused)):
+            switch.open(HOUR, opened_by="alice")
+        assert list(path.parent.iterdir()) == ([path] if interrupted_after == "replace" else [])
+        assert (switch.read() is not None) is (interrupted_after == "replace")
 
 
 WRITER = """

@@ -78,14 +78,16 @@ class PrivateFile:
             os.mkdir(self.path.parent, 0o700)
         with self._directory() as directory:
             temporary = self._within(directory, f".stagedoor-{secrets.token_hex(8)}")
-            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=directory)
             try:
+                descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=directory)
                 with open(descriptor, "wb") as stream:
                     stream.write(content)
                 target = self._within(directory, self.path.name)
                 os.replace(temporary, target, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
-                os.unlink(temporary, dir_fd=directory)
+                # It may be in its place already: a signal comes at any time, and what it raises has to get out.
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=directory)
                 raise
 
     def remove(self) -> None:
