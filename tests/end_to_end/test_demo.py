@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from http.client import HTTPConnection
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,14 @@ from stagedoor.gatekeeper.patience import USUAL
 from support.servers import is_listening
 from support.waiting import wait_for
 
-PRELUDE = "import sys; from stagedoor.demo import play, story; from stagedoor.demo.visitors import PAIRS, Visitor; "
+PRELUDE = (
+    "import sys; from datetime import timedelta; from stagedoor.cli.command import main;"
+    " from stagedoor.demo import play, story; from stagedoor.demo.visitors import PAIRS, Place; "
+)
 PLAY_THE_OTHERS = PRELUDE + "sys.exit(play(PAIRS[1]))"
-STRANGER = PRELUDE + "sys.exit(play((Visitor('198.51.100.1', '127.0.0.1'), PAIRS[0][1])))"
-BOTH_ALLOWED = PRELUDE + "story.PATIENCE = 1.0; sys.exit(play((PAIRS[0][0], PAIRS[0][0])))"
+STRANGERS = PRELUDE + "sys.exit(play((Place('198.51.100.1', '127.0.0.1'), PAIRS[0][1])))"
+ALL_ALLOWED = PRELUDE + "sys.exit(play((PAIRS[0][0], PAIRS[0][0])))"
+PAUSED_FOR_LONG = PRELUDE + "story._LAST = timedelta(minutes=5); sys.exit(main(['demo']))"
 
 
 class Demo:
@@ -114,42 +119,49 @@ def demo() -> Iterator[Run]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "developer", "somebody"),
+    ("arguments", "office"),
     [
-        pytest.param(["-m", "stagedoor", "demo"], "127.0.0.2", "127.0.0.3", id="on Linux"),
+        pytest.param(["-m", "stagedoor", "demo"], "127.0.0.2", id="on Linux"),
         pytest.param(
             ["-c", PLAY_THE_OTHERS],
             "127.0.0.1",
-            "::1",
             id="where loopback is 127.0.0.1 alone",
             marks=pytest.mark.skipif(not PAIRS[1][1].is_possible(), reason="needs ::1"),
         ),
     ],
 )
-def test_it_shows_the_product(demo: Run, arguments: list[str], developer: str, somebody: str) -> None:
+def test_it_shows_the_product(demo: Run, arguments: list[str], office: str) -> None:
     run = demo(*arguments)
     assert run.wait() == 0, run.errors
     assert run.errors == ""
     lines = [
-        rf"{developer} +200 in [\d.]+ ms: {developer} pays 2.30",
+        r"developer +200 in [\d.]+ ms: developer pays 2.30",
+        r"visitor +200 in [\d.]+ ms: visitor pays 2.30",
         r"debugger +port \d+ closed, no process",
-        rf"{developer} +200 in [\d.]+ ms, [\d.]+ s after the opening, and",
+        rf"A window is opened, for requests from {office}",
+        r"anna +200 in [\d.]+ ms, [\d.]+ s after the opening, and",
         r"Stagedoor: open; until=\S+Z; client=waiting",
-        r"attached +after [\d.]+ s, with a breakpoint at shop.py:\d+",
+        r"anna +attached in [\d.]+ s, with a breakpoint at shop.py:\d+",
+        r"ben +attached in [\d.]+ s, with a breakpoint at shop.py:\d+",
         r"debugger +port \d+ open, processes: \d+",
-        rf"{developer} +stopped in basket\(\), shop.py:\d+, after [\d.]+ ms",
+        r"anna +stopped in basket\(\), shop.py:\d+, after [\d.]+ ms",
+        r"customer = 'anna'",
         r"items = {'apples': 3, 'pears': 2}",
-        rf"visitor = '{developer}'",
-        rf"{somebody} +200 in [\d.]+ ms: {somebody} pays 2.30",
+        r"ben +stopped in basket\(\), shop.py:\d+, after [\d.]+ ms",
+        r"customer = 'ben'",
+        r"visitor +200 in [\d.]+ ms: visitor pays 2.30",
         r"20 more, the slowest in [\d.]+ ms",
-        rf"{developer} +still paused, [\d.]+ s after its request",
-        rf"{developer} +200, \d+ ms after the end: {developer} pays 2.30",
-        r"debugger +client cut off after [\d.]+ s",
+        r"anna and ben +still paused, [\d.]+ s after their requests",
+        r"anna +200, \d+ ms after the end: anna pays 2.30",
+        r"ben +200, \d+ ms after the end: ben pays 2.30",
+        r"debugger +both cut off after [\d.]+ s",
         r"port closed, no process left, after [\d.]+ s",
+        r"Stagedoor: ben has attached\.",
+        r"Stagedoor: also attached: anna \(since .*",
         r"expired +the window opened by the demo reached its end",
         r"left behind +no process, no open port, no file",
     ]
-    assert re.search(r"\n.*".join(rf" +{line}" for line in lines).replace(r"\n.*", r"\n(?:.*\n)*?"), run.printed)
+    assert re.search(r"\n.*".join(rf" *{line}" for line in lines).replace(r"\n.*", r"\n(?:.*\n)*?"), run.printed)
     assert all(len(line) <= 80 for line in run.printed.splitlines())
     assert "\033" not in run.printed, "colours, though this is no terminal"
     assert run.ports()
@@ -159,8 +171,10 @@ def test_it_shows_the_product(demo: Run, arguments: list[str], developer: str, s
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
-        pytest.param(STRANGER, "The application did not answer 198.51.100.1", id="a visitor who can't connect"),
-        pytest.param(BOTH_ALLOWED, "127.0.0.2 got no answer.", id="somebody else who is paused too"),
+        pytest.param(
+            STRANGERS, "The application did not answer developer at 198.51.100.1", id="developers who can't connect"
+        ),
+        pytest.param(ALL_ALLOWED, "visitor was told about the window", id="a visitor whose requests match"),
     ],
 )
 def test_it_says_what_is_not_as_it_should_be(demo: Run, script: str, problem: str) -> None:
@@ -174,12 +188,16 @@ def test_it_says_what_is_not_as_it_should_be(demo: Run, script: str, problem: st
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "being told to end"]
 )
-@pytest.mark.parametrize("moment", ["  process ", "still paused"], ids=["at its beginning", "with a request paused"])
-def test_it_cleans_up_after(demo: Run, number: int, code: int, moment: str) -> None:
-    run = demo()
+@pytest.mark.parametrize(
+    ("arguments", "moment"),
+    [(["-m", "stagedoor", "demo"], "  process "), (["-c", PAUSED_FOR_LONG], "still paused")],
+    ids=["at its beginning", "with requests paused"],
+)
+def test_it_cleans_up_after(demo: Run, number: int, code: int, arguments: list[str], moment: str) -> None:
+    run = demo(*arguments)
     run.wait_for(moment)
     run.process.send_signal(number)
-    assert run.wait() == code
+    assert run.wait() == code, run.errors
     assert run.errors == ""
     assert not run.left_behind()
 
@@ -193,40 +211,38 @@ def test_nothing_lasts_when_it_is_killed(demo: Run) -> None:
     wait_for(lambda: not run.processes(), "the application and its debugger to end", timeout=(USUAL.idle or 0) + 5)
 
 
-def get(port: int, source: str) -> str:
-    connection = HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
-    connection.request("GET", "/basket")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return text
+def run_curl(command: str) -> str:
+    return subprocess.run([*shlex.split(command), "--silent"], check=True, capture_output=True, text=True).stdout
 
 
 class TestServe:
+    @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
     def test_everything_that_it_prints_works(self, demo: Run) -> None:
         run = demo("-m", "stagedoor", "demo", "--serve")
         run.wait_for("stagedoor close --switch ")
         [configuration] = json.loads(re.search(r"^\{.*^\}", run.printed, re.M | re.S).group())["configurations"]
         code = Path(configuration["pathMappings"][0]["remoteRoot"], "shop.py")
         line = int(re.search(r"shop.py, line (\d+)", run.printed)[1])
-        token = re.search(r"The token is\n +(\S+)\n", run.printed)[1]
-        curls = re.findall(r"curl --interface (\S+) http://127.0.0.1:(\d+)/basket +(\S.*)", run.printed)
-        assert [(address, says) for address, _, says in curls] == [("127.0.0.2", "stops"), ("127.0.0.3", "does not")]
-        port = int(curls[0][1])
-        where = configuration["connect"]
-        with Ide((where["host"], where["port"]), {os.fspath(code): [line]}, token=token) as ide:
-            answers: list[str] = []
-            mine = threading.Thread(target=lambda: answers.append(get(port, "127.0.0.2")))
-            mine.start()
-            assert ide.stopped().frame()["line"] == line
-            assert get(port, "127.0.0.3") == "127.0.0.3 pays 2.30\n"
-            assert mine.is_alive()
+        passes = dict(re.findall(r"^ +((anna|ben)\.[0-9a-f]{64})$", run.printed, re.M))
+        curls = {name: command for command, name in re.findall(r"(curl .*/basket/(\w+))", run.printed)}
+        assert set(curls) == {*passes.values(), "visitor"} == {"anna", "ben", "visitor"}
+        where, answers = (configuration["connect"]["host"], configuration["connect"]["port"]), []
+        with ExitStack() as ends:
+            for attach_pass, name in passes.items():
+                ide = ends.enter_context(Ide(where, {os.fspath(code): [line]}, token=attach_pass))
+                mine = threading.Thread(target=lambda of=name: answers.append(run_curl(curls[of])))
+                mine.start()
+                ends.callback(mine.join, 10)
+                stop = ide.stopped()
+                assert (stop.frame()["line"], stop.locals()["customer"]) == (line, repr(name))
+            assert run_curl(curls["visitor"]) == "visitor pays 2.30\n"
+            assert answers == []
             closing = re.search(r"stagedoor (close --switch \S+)", run.printed)[1].split()
             subprocess.run([sys.executable, "-m", "stagedoor", *closing], check=True, stdout=subprocess.DEVNULL)
-            mine.join(10)
-            assert answers == ["127.0.0.2 pays 2.30\n"]
+        assert sorted(answers) == ["anna pays 2.30\n", "ben pays 2.30\n"]
         assert run.wait() == 0
         assert "The window has ended; the application has been stopped." in run.printed
-        assert "stagedoor.audit paused: GET /basket" in run.errors
+        assert "stagedoor.audit paused: GET /basket/anna" in run.errors
         assert not run.left_behind()
 
     def test_ends_with_ctrl_c(self, demo: Run) -> None:

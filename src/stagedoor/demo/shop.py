@@ -14,14 +14,18 @@ from stagedoor import StageDoor
 CENTS = {"apples": 40, "pears": 55}
 
 
-def basket(visitor: str) -> str:
+def total(items: dict[str, int]) -> int:
+    return sum(CENTS[fruit] * count for fruit, count in items.items())
+
+
+def basket(customer: str) -> str:
     items = {"apples": 3, "pears": 2}
-    total = sum(CENTS[fruit] * count for fruit, count in items.items())
-    return f"{visitor} pays {total / 100:.2f}"  # the demo's breakpoint
+    cents = total(items)  # anna's breakpoint
+    return f"{customer} pays {cents / 100:.2f}"  # ben's breakpoint
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    body = f"{basket(environ['REMOTE_ADDR'])}\n".encode()
+    body = f"{basket(environ['PATH_INFO'].rpartition('/')[2])}\n".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 

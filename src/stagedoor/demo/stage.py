@@ -14,15 +14,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
+from stagedoor.access.passes import make_passes
 from stagedoor.settings.settings import DEFAULT_MAX_WINDOW
 from stagedoor.switches import FileSwitch
+from stagedoor.window.window import Window
 from stagedoor.worker.proof import TESTED_FIRST
 
 from . import signals
-from .visitors import PATIENCE, DemoFailed, Page, Visitor, possible_pair
+from .visitors import PATIENCE, DemoFailed, Page, Place, Visitor, possible_pair
 
 _Value = TypeVar("_Value")
 
@@ -30,8 +34,26 @@ _Value = TypeVar("_Value")
 SEES_PROCESSES = Path("/proc/self/environ").exists()
 
 _SHOP = Path(__file__).with_name("shop.py")
-_BREAKPOINT = "# the demo's breakpoint"
+_DEVELOPERS = ("anna", "ben")
 _END_PATIENCE = 3.0  # seconds that the application may take to end by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Developer:
+    """Who attaches in the window that is open.
+
+    :param visitor: who requests pages for them, with the pass for that.
+    :param attach_pass: what their IDE attaches with.
+    :param line: where their breakpoint is, in the application's code.
+    """
+
+    visitor: Visitor
+    attach_pass: str = field(repr=False)
+    line: int
+
+    @property
+    def name(self) -> str:
+        return self.visitor.name
 
 
 class Stage:
@@ -39,14 +61,15 @@ class Stage:
 
     :param debug_port: the debug port wanted; any free one if that is taken, or by default.
     :param log_to_stderr: the application's log goes to this process's stderr, not to a file in :attr:`folder`.
-    :param visitors: the developer and somebody else; by default those that this machine's loopback can play.
+    :param places: where the developers and the visitor are; by default what this machine's loopback can play.
     :raises DemoFailed: if the application does not start.
     """
 
     def __init__(
-        self, *, debug_port: int = 0, log_to_stderr: bool = False, visitors: tuple[Visitor, Visitor] | None = None
+        self, *, debug_port: int = 0, log_to_stderr: bool = False, places: tuple[Place, Place] | None = None
     ) -> None:
-        self.developer, self.somebody = visitors or possible_pair()
+        self.office, elsewhere = places or possible_pair()
+        self.visitor = Visitor("visitor", elsewhere)
         self.debug_port = _free_port(debug_port)
         self.port = 0
         # Resolved, because that is how the debugger names the files in it.
@@ -79,11 +102,16 @@ class Stage:
         """Whether the application is there."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def breakpoint_line(self) -> int:
-        """The line of :attr:`code` at which the demo stops."""
+    def open_window(self, length: timedelta) -> tuple[Window, list[Developer]]:
+        """Open a window, or move the end of the open one; returns it, and those who have passes for it."""
+        window = self.switch.open(length, opened_by="the demo")
+        return window, [self._developer(name, window) for name in _DEVELOPERS]
+
+    def _developer(self, name: str, window: Window) -> Developer:
         lines = self.code.read_text(encoding="utf-8").splitlines()
-        return next(number for number, line in enumerate(lines, 1) if line.endswith(_BREAKPOINT))
+        line = next(number for number, line in enumerate(lines, 1) if line.endswith(f"# {name}'s breakpoint"))
+        passes = make_passes(name, window.token)
+        return Developer(Visitor(name, self.office, passes.request), passes.attach, line)
 
     def log(self) -> list[str]:
         """What the application has logged so far."""
@@ -100,14 +128,14 @@ class Stage:
         """The same on a thread of its own."""
         return self._visits.submit(self.page, visitor)
 
-    def first_matching_page(self) -> Page:
-        """The answer to the developer's first request that finds the window open; the debug port is open then.
+    def first_matching_page(self, developer: Developer) -> Page:
+        """The answer to a developer's first request that finds the window open; the debug port is open then.
 
         :raises DemoFailed: if the application doesn't notice the window, or can't start the debugger.
         """
 
         def announced() -> Page | None:
-            page = self.page(self.developer)
+            page = self.page(developer.visitor)
             # A release of debugpy that is not known is tested first, which takes some seconds.
             return page if page.announcement is not None and TESTED_FIRST not in page.announcement else None
 
@@ -117,9 +145,7 @@ class Stage:
         return page
 
     def port_is_closed(self) -> bool:
-        """Whether nothing accepts connections on the debug port. Not to be asked while a client is to attach: debugpy's
-        port is mute for good after two connections that say nothing.
-        """
+        """Whether nothing accepts connections on the debug port."""
         try:
             socket.create_connection(("127.0.0.1", self.debug_port), timeout=1).close()
         except OSError:
@@ -155,13 +181,13 @@ class Stage:
         # A copy: code in site-packages counts as a library's, and Stagedoor's own is never debugged.
         shutil.copy(_SHOP, self.code)
         settings = {
-            "STAGEDOOR_ALLOW": self.developer.address,
+            "STAGEDOOR_ALLOW": self.office.address,
             "STAGEDOOR_BIND": f"127.0.0.1:{self.debug_port}",
             "STAGEDOOR_SWITCH": str(self.switch.path),
             "XDG_RUNTIME_DIR": str(self.folder),  # whatever else the debugger needs goes away with the folder too
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAGEDOOR_")}
-        hosts = dict.fromkeys((self.developer.host, self.somebody.host))
+        hosts = dict.fromkeys((self.office.host, self.visitor.place.host))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(self.code), *hosts],
