@@ -13,12 +13,13 @@ _WILDCARDS = {"0.0.0.0", "::"}
 
 
 def launch_json(host: str, port: int, root: str, *, name: str = "Stagedoor", installed: bool = False) -> dict[str, Any]:
-    """A whole ``.vscode/launch.json`` with one configuration, which attaches to a door.
+    """A whole ``.vscode/launch.json`` with one configuration, which attaches to a door: one session for all workers.
 
     :param host: where the debug port is, as the developer's machine reaches it.
     :param port: the same, its TCP port.
-    :param root: the folder with the application's code on the server. VS Code maps the folder that it has open to it;
-        without the right one its breakpoints stay grey (debugpy issues 1109 and 1858).
+    :param root: the folder with the application's code on the server; a relative one is relative to the directory that
+        the workers run in, so ``"."`` is that. VS Code maps the folder that it has open to it; with a wrong one its
+        breakpoints stay grey, and say which file is not there.
     :param name: what VS Code lists the configuration as.
     :param installed: whether the application is an installed package. debugpy counts everything in ``site-packages``
         as somebody else's code, where with ``justMyCode`` no breakpoint stops (debugpy issue 354).

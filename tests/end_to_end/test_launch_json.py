@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from conftest import ServeGated
+from stagedoor.access.passes import make_passes
+from stagedoor.dap.ide import Ide
 from stagedoor.launch_json import client_address, is_installed, launch_json, ssh_line
 from stagedoor.settings.bind import parse_bind
+from support import application
+from support.application import stop_line
+from support.servers import ALLOWED
 
 
 def test_it_is_a_whole_file_with_one_configuration_that_attaches() -> None:
@@ -73,3 +83,39 @@ def test_what_the_client_connects_to(bind: str, address: tuple[str, int], tunnel
     assert client_address(place, "staging") == address
     if tunnel is not None:
         assert ssh_line(place, "staging") == f"ssh -N -L {tunnel} staging"
+
+
+@pytest.mark.parametrize("root", ["as it was printed", "."])
+def test_an_ide_that_follows_it_stops_in_every_worker_in_one_session(
+    serve_gated: ServeGated, tmp_path: Path, root: str
+) -> None:
+    """An IDE elsewhere: the code lies in another folder there. What it is asked for is a pass."""
+    server = serve_gated("gunicorn", "workers=2 threads=4")
+    window, code = server.open(), Path(application.__file__)
+    server.joined()
+    folder = os.readlink(f"/proc/{server.process.pid}/cwd") if root == "." else os.fspath(code.parent)
+    command = [sys.executable, "-m", "stagedoor", "launch-json", "--root", folder]
+    bind = {"STAGEDOOR_BIND": f"127.0.0.1:{server.debug_port}"}
+    printed = subprocess.run(command, env={**os.environ, **bind}, check=True, capture_output=True, text=True).stdout
+    [configuration] = json.loads(printed)["configurations"]
+    assert configuration["pathMappings"][0]["remoteRoot"] == folder
+    if root == ".":
+        configuration["pathMappings"][0]["remoteRoot"] = root
+    workspace = tmp_path / "workspace"
+    configuration["pathMappings"][0]["localRoot"] = os.fspath(workspace)  # As VS Code has put it in.
+    configuration["stagedoorToken"] = make_passes("anna", window.token).attach
+    where = configuration["connect"]
+    mine = workspace / code.relative_to(folder)
+    headers = {"X-Stagedoor-Token": make_passes("anna", window.token).request}
+    workers: set[int] = set()
+    lines = {os.fspath(mine): [stop_line("view")]}
+    with Ide((where["host"], where["port"]), lines, arguments=configuration) as ide:
+        while len(workers) < 2:
+            request = server.start_get("/view?mine", ALLOWED, headers)
+            stop = ide.stopped()
+            workers.add(stop.worker())
+            frame = stop.frame()
+            assert (frame["source"]["path"], frame["line"]) == (os.fspath(mine), stop_line("view"))
+            stop.resume()
+            request.answer()
+        assert not [event for event in ide.session.events if event["event"] == "debugpyAttach"]

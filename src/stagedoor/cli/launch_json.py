@@ -28,6 +28,7 @@ def print_launch_json(arguments: Namespace, environ: Mapping[str, str]) -> int:
     notes = ["Save it as .vscode/launch.json in the folder that VS Code has open."]
     if bind.is_local:
         notes.append(f"Before you attach, on your own machine: {ssh_line(bind, server)}")
+    notes.append("Where others debug too, give it your pass as the token: stagedoor pass NAME prints it.")
     if installed:
         notes.append('"justMyCode" is false: else no breakpoint stops in an installed package (debugpy issue 354).')
     for note in notes:  # on stderr, so that stdout is the file
