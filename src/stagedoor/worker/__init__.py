@@ -16,7 +16,8 @@ processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and :mod:`.sh
   may be paused, and never wait for a start.
 - *stagedoor-window*, one a run. It alone begins, speaks with the gatekeeper, brings pydevd, looks at the switch without a
   request, ends what is paused too long, and stops everything.
-- *pydevd's*, from its start to its stop: they read the client's requests, and tell the run of clients.
+- *pydevd's*, from its start to its stop: they read what the gatekeeper asks for all sessions (of listen: the client), and
+  tell the run when they are configured.
 - *Whoever ends it*, with ``close`` or as the server ends: wakes the window's thread and waits for it, bounded. As the server
   ends that is before Python joins the pools' threads, which would wait for a paused request (``_stop_at_exit``).
 
@@ -28,6 +29,7 @@ processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and :mod:`.sh
 - ``WindowWatch._lock``: one look at the switch at a time. A disk may hang in it, so whoever else asks waits bounded.
 - ``_start.lock`` in :mod:`stagedoor.tracing`: a process starts or stops one debugger at a time. Taken under no other.
 - ``Tracing._lock``: no thread enters that the stop has not seen. ``Tracing._pausing``: no more are paused than may be.
+- ``Printed._lock``: which evaluations stand in the place of ``sys.stdout``. Nobody evaluates under it.
 - ``SwitchedMonitoring._lock``, from Python 3.12: events are switched on and off whole. Taken under ``_start.lock`` and
   ``Tracing._lock``.
 
