@@ -184,6 +184,17 @@ def test_a_debugger_that_joins_is_set_up_without_the_client(gatekeeper: RunningG
     assert debugger.wait_asked("stagedoorFilters") == {"sessions": {"s1": {"filters": ["uncaught"]}}}
 
 
+def test_what_concerns_a_whole_worker_is_as_whoever_attached_first_wants_it(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    for name, source, just_my_code in (("anna", ANNA, False), ("ben", BEN, True)):
+        attach_pass = make_passes(name, gatekeeper.window.token).attach
+        gatekeeper.attach(source, stagedoorToken=attach_pass, justMyCode=just_my_code)
+    debugger = worker.bring_debugger()
+    debugger.wait_asked("configurationDone")
+    assert debugger.wait_asked("attach")["justMyCode"] is False
+    assert debugger.commands().count("attach") == 1
+
+
 def test_a_debugger_is_set_up_as_soon_as_somebody_attaches(gatekeeper: RunningGatekeeper) -> None:
     worker = gatekeeper.worker()
     debugger = worker.bring_debugger()
