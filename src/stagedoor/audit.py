@@ -1,9 +1,9 @@
 """One structured record for each decision and connection, on the logger ``stagedoor.audit``. Never raises.
 
 A record's ``event`` is one of ``opened``, ``extended``, ``closed``, ``expired``, ``untrusted``, ``matched``,
-``refused``, ``listening``, ``ended``, ``attached``, ``detached``, ``paused``, ``resumed``, ``trouble``, ``proved``,
-``failed``; its other fields are attributes of the record too (``extra``), so that a JSON formatter writes them. No
-record holds a token.
+``refused``, ``listening``, ``ended``, ``attached``, ``detached``, ``paused``, ``resumed``, ``evaluated``, ``changed``,
+``jumped``, ``instrumented``, ``trouble``, ``proved``, ``failed``; its other fields are attributes of the record too
+(``extra``), so that a JSON formatter writes them. No record holds a token, and none what an expression came to.
 """
 
 from __future__ import annotations

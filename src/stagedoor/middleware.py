@@ -74,6 +74,8 @@ class StageDoor:
         what the server itself says (gunicorn, waitress, uWSGI, mod_wsgi, Werkzeug, and all that call the application in
         a :class:`~concurrent.futures.ThreadPoolExecutor`, whose own number counts), else as many requests as were seen
         inside at once.
+    :param audit_expressions: whether the audit log has the texts of what developers evaluate, and of conditions and log
+        messages. On by default; without them it says only who did so, in which request and where.
     :param clock: the clock seam, for tests.
     :raises ConfigurationError: if a setting is wrong; the message names it, its value, and what would be right.
     """
@@ -93,6 +95,7 @@ class StageDoor:
         debugger: str | None = None,
         break_on: BreakOn | str | Iterable[str] | None = None,
         threads: int | str | None = None,
+        audit_expressions: bool | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = Settings.read(
@@ -107,6 +110,7 @@ class StageDoor:
             debugger=debugger,
             break_on=break_on,
             threads=threads,
+            audit_expressions=audit_expressions,
             clock=clock,
         )
         self._app = app

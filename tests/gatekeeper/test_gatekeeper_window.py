@@ -130,12 +130,12 @@ def config(**changes: Any) -> GatekeeperConfig:
 
 CHANGES: list[dict[str, Any]] = [
     {"bind": "127.0.0.1:5679"}, {"allow": ("127.0.0.4",)}, {"allow": ()}, {"require_token": True}, {"max_window": 61.0},
-    {"switch": "another"}, {"switch_path": "/window.json"},
+    {"switch": "another"}, {"switch_path": "/window.json"}, {"audit_expressions": False},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_settings_that_decide_who_may_attach_are_told_apart(change: dict[str, Any]) -> None:
+def test_settings_that_decide_who_may_attach_or_what_is_written_are_told_apart(change: dict[str, Any]) -> None:
     assert config(**change).digest != config().digest
     assert (config(**change), OTHER_WINDOW) == GatekeeperConfig.load(config(**change).dump(OTHER_WINDOW))
 

@@ -306,7 +306,7 @@ class ScriptedDebugger:
 
     def stop(self, number: int, session: str = "s1", thread: int = 1, **body: Any) -> None:
         """A request of a session's is paused."""
-        tag = {"request": number, "session": session}
+        tag = {"request": number, "session": session, "place": "views.py:12"}
         self.send_event("stopped", {"reason": "breakpoint", "threadId": thread, "stagedoor": tag} | body)
 
     def run_on(self, number: int, session: str = "s1", thread: int = 1) -> None:

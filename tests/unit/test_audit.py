@@ -13,6 +13,7 @@ import pytest
 
 from stagedoor import audit as module
 from stagedoor.audit import BURST, INTERVAL, LOGGER_NAME, PERIOD, REMEMBERED, Audit, Limit
+from stagedoor.dap.deeds import CHANGED, EVALUATED, INSTRUMENTED, JUMPED
 from support.clock import SettableClock
 from support.modules import ROOT
 
@@ -171,7 +172,9 @@ def test_threads_write_no_more_than_one_record_each_too_many() -> None:
 
 
 def recorded() -> set[str]:
-    """The events that the code records: those that it names where it does so, and those that the history of windows chooses from."""
+    """The events that the code records: those that it names where it does so, and those that the history of windows and the
+    deeds of developers are chosen from.
+    """
     found = set()
     for path in (ROOT / "src" / "stagedoor").rglob("*.py"):
         tree = ast.parse(path.read_text())
@@ -186,7 +189,8 @@ def recorded() -> set[str]:
         if isinstance(node, ast.Constant)
     }
     assert chosen <= history
-    return found | chosen
+    deeds = {EVALUATED, CHANGED, JUMPED, INSTRUMENTED}
+    return found | chosen | deeds
 
 
 def words(text: str) -> set[str]:

@@ -58,3 +58,20 @@ def test_a_request_has_its_owners_session_else_everybodys(
     owners: dict[str, str], owner: str, session: str | None
 ) -> None:
     assert Sessions(owners).of(owner) == session
+
+
+@pytest.mark.parametrize(
+    ("owners", "session", "developer"),
+    [
+        ({"anna": "s1", "*": "s2"}, "s1", "anna"),
+        ({"anna": "s1", "*": "s2"}, "s2", "*"),
+        # The address that a name has claimed stands there first.
+        ({"127.0.0.7": "s1", "anna": "s1"}, "s1", "anna"),
+        ({"127.0.0.7": "s1", "*": "s1"}, "s1", "*"),
+        ({"127.0.0.7": "s1", "127.0.0.8": "s2"}, "s2", "127.0.0.8"),
+        ({"anna": "s1"}, "s2", "*"),
+        ({}, None, "*"),
+    ],
+)
+def test_whose_a_session_is(owners: dict[str, str], session: str | None, developer: str) -> None:
+    assert Sessions(owners).developer(session) == developer

@@ -7,6 +7,7 @@ it can have requests paused and nothing more. Both are made of the window's toke
 from __future__ import annotations
 
 import hmac
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,6 +22,10 @@ SHORTEST_TOKEN = 32
 _NAME = r"[a-z][a-z0-9_-]{0,31}"
 _NAME_ONLY = re.compile(_NAME, re.ASCII)
 _SHAPE = re.compile(rf"({_NAME})\.[0-9a-f]{{64}}", re.ASCII)
+
+#: So much of a token in a text is taken for it: who types one is asked for completions of each part.
+_PART = 8
+_PART_OF_PASS = re.compile(rf"(?:{_NAME}\.)?[0-9a-f]{{16,}}|{_NAME}\.[0-9a-f]{{8,}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,19 @@ def is_pass(text: str, purpose: Purpose, token: str) -> bool:
     """Whether ``text`` is a pass for this purpose under a window's token, compared in constant time. Never raises."""
     name = name_on(text)
     return name is not None and can_make_passes(token) and hmac.compare_digest(text, _pass(name, purpose, token))
+
+
+def without_secrets(text: str, token: str) -> str:
+    """``text`` with ``***`` for a window's token, what looks like a pass, and longer parts of either."""
+    parts = {token[start : start + _PART] for start in range(len(token) - _PART + 1)}
+    covered = bytearray(len(text))
+    for start in range(len(text) - _PART + 1):
+        if text[start : start + _PART] in parts:
+            covered[start : start + _PART] = b"\1" * _PART
+    for found in _PART_OF_PASS.finditer(text):
+        covered[found.start() : found.end()] = b"\1" * len(found[0])
+    runs = itertools.groupby(range(len(text)), lambda place: bool(covered[place]))
+    return "".join("***" if secret else "".join(text[place] for place in places) for secret, places in runs)
 
 
 def _pass(name: str, purpose: Purpose, token: str) -> str:

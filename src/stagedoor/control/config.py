@@ -1,4 +1,6 @@
-"""What a gatekeeper is started with: the part of the settings that decides who may attach, and with it the window."""
+"""What a gatekeeper is started with: the part of the settings that decides who may attach and what is written of them, and
+with it the window.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,8 @@ class GatekeeperConfig:
     :param control: the path of the control socket.
     :param shared_token: every worker knows the window by the same token. Not so where each of them makes up its own,
         which is then no way to tell whether two of them mean the same window.
+    :param audit_expressions: what developers evaluate is written into the audit log. Workers that think otherwise of it do
+        not fit: the gatekeeper would have them write what their operator does not want in the log.
     :param token_shown: where a developer finds the token, as the end of a sentence.
     """
 
@@ -37,6 +41,7 @@ class GatekeeperConfig:
     switch_path: str | None
     control: str
     shared_token: bool = True
+    audit_expressions: bool = True
     token_shown: str = TOKEN_SHOWN
 
     def dump(self, window: Window) -> str:

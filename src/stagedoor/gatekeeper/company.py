@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from .fleet import Fleet
 from .patience import Patience
+from .reporting import ForwardedAudit
 from .workers import Worker
 
 
@@ -16,6 +17,7 @@ class Company(Protocol):
     patience: Patience
     working_directory: str
     fleet: Fleet
+    audit: ForwardedAudit
 
     @property
     def workers(self) -> list[Worker]:
@@ -23,6 +25,9 @@ class Company(Protocol):
 
     def until(self) -> str:
         """When the window ends, for people."""
+
+    def token(self) -> str:
+        """The window's, which nothing that is written may show."""
 
     def hold(self, session: Any) -> None:
         """A session is configured."""

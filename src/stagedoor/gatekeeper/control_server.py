@@ -21,6 +21,7 @@ from .patience import Patience
 from .sessions import Sessions
 from .workers import Worker
 
+_OTHER_SETTINGS = "with other settings (allow, require_token, max_window, audit_expressions)"
 _OLD_SETTINGS = (
     "Restart the workers that have the old settings: once they are gone, this one is replaced. Two applications need a"
     " debug port and a switch each (STAGEDOOR_BIND, STAGEDOOR_SWITCH)."
@@ -168,11 +169,11 @@ class ControlServer:
             other = "in another window"
             refused: ControlMessage = {"refused": "it serves another window", "again": True}
         elif hello["digest"] != self._config.digest:
-            why = f"the one on {self._config.bind} was started with other settings (allow, require_token, max_window)"
+            why = f"the one on {self._config.bind} was started {_OTHER_SETTINGS}"
             # What helps only where this one is not replaced: see below.
             remedy = _OLD_SETTINGS if self._patience.idle is not None else _FOREGROUND_SETTINGS
             refused = {"refused": why, "remedy": remedy}
-            other = "with other settings (allow, require_token, max_window)"
+            other = _OTHER_SETTINGS
         else:
             return None
         if not self._workers and self._patience.idle is not None:

@@ -68,7 +68,7 @@ class Events:
         session = self._sessions.get(str(tag.get("session")))
         number = tag.get("request")
         if session is not None and session.configured and type(number) is int:
-            session.event(worker, number, name, body)
+            session.event(worker, number, name, body, str(tag.get("place") or "")[:1000])
         elif name == "stopped" and type(body.get("threadId")) is int:
             arguments = {"threadId": body["threadId"], "singleThread": True}
             joined.request("continue", arguments, lambda answer: None)

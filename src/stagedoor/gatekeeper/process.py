@@ -52,7 +52,7 @@ class Gatekeeper:
         self._control_path = Path(config.control)
         self._burnt = BurntWindows(config)
         self._workers: dict[int, Worker] = {}
-        self._audit = ForwardedAudit(self._workers)
+        self._audit = ForwardedAudit(self._workers, texts=config.audit_expressions)
         self._expiry = Expiry(
             window, switch or config.file_switch(), lambda sentence: self._sessions.say(sentence), patience
         )

@@ -20,10 +20,12 @@ class ForwardedAudit(Audit):
     worker the last ones are kept for the next.
 
     :param workers: the workers.
+    :param texts: whether what developers write may be written (``STAGEDOOR_AUDIT_EXPRESSIONS``).
     """
 
-    def __init__(self, workers: Mapping[int, Worker]) -> None:
+    def __init__(self, workers: Mapping[int, Worker], *, texts: bool) -> None:
         super().__init__()
+        self.texts = texts
         self._workers = workers
         self._kept: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 

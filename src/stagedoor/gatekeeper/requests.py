@@ -25,6 +25,7 @@ class DebuggedRequest:
     :param number: its number there.
     :param label: how the developer reads it.
     :param thread: pydevd's number of its thread, as far as it is known.
+    :param place: where it was paused last; empty if it was not.
     """
 
     worker: Worker
@@ -32,6 +33,7 @@ class DebuggedRequest:
     label: str
     thread: int | None
     is_paused: bool = False
+    place: str = ""
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -60,8 +62,8 @@ class Requests:
     def paused(self) -> list[DebuggedRequest]:
         return [request for request in self._all.values() if request.is_paused]
 
-    def of(self, worker: str, number: int) -> DebuggedRequest | None:
-        return self._all.get((worker, number))
+    def of(self, worker: str, number: int | None) -> DebuggedRequest | None:
+        return self._all.get((worker, number)) if number is not None else None
 
     def is_paused(self, worker: str, number: int) -> bool:
         request = self.of(worker, number)
@@ -73,10 +75,11 @@ class Requests:
         self._send(wire.event("thread", {"reason": "started", "threadId": self.id_of(request)}))
         return request
 
-    def stopped(self, worker: Worker, number: int, thread: int) -> DebuggedRequest:
-        """It is paused."""
+    def stopped(self, worker: Worker, number: int, thread: int, place: str) -> DebuggedRequest:
+        """It is paused at ``place``."""
         request = self.of(worker.key, number) or self.begun(worker, number, "a request")
         request.thread, request.is_paused, request.since = thread, True, time.monotonic()
+        request.place = place
         return request
 
     def runs_on(self, worker: str, number: int) -> DebuggedRequest | None:
@@ -121,6 +124,7 @@ class Requests:
                 "request": request.label.split("?")[0],
                 "worker": request.worker.pid,
                 "paused": request.is_paused,
+                "place": request.place if request.is_paused else None,
                 "seconds": round(now - request.since, 1),
             }
             for request in self._all.values()

@@ -18,6 +18,7 @@ from stagedoor.dap.wire import Message
 
 from .client import Client
 from .company import Company
+from .deeds import Deeds
 from .files import Files, SourceRefused
 from .requests import Requests
 from .wanted import Wanted
@@ -60,7 +61,13 @@ class Session:
         self._ids = IdTable()
         self._paths = self._mappings()
         self.requests = Requests(self._ids, self._send)
-        self.wanted = Wanted(key, allowed.arguments, self._ids, self._paths, self._send)
+        loop = asyncio.get_running_loop()
+        self._deeds = Deeds(
+            company.audit, self.owner, self.who, company.token, clock=loop.time, later=loop.call_later
+        )  # fmt: skip
+        self.wanted = Wanted(
+            key, allowed.arguments, self._ids, self._paths, self._send, self._deeds.instrumented
+        )  # fmt: skip
         self._files = Files(self._ids, self._paths)
         self._answers: dict[str, Callable[[Message, Concern], None]] = {
             "configurationDone": self._configure,
@@ -76,7 +83,7 @@ class Session:
             "debugpySystemInfo": self._system_info,
         }
         client.send(wire.event("initialized"))
-        asyncio.get_running_loop().call_later(company.patience.handshake, self._lose_patience)
+        loop.call_later(company.patience.handshake, self._lose_patience)
 
     @property
     def configured(self) -> bool:
@@ -198,6 +205,7 @@ class Session:
         if worker is None or worker.joined is None:
             return
         path, line = concern.arguments["targetId"]
+        self._deeds.jumped(path, line, self.requests.of(worker.key, concern.request))
 
         def found(answer: Message | None) -> None:
             targets = ((answer or {}).get("body") or {}).get("targets") or [{}]
@@ -218,6 +226,7 @@ class Session:
     def _forward(self, message: Message, verdict: judging.GoesOn, concern: Concern) -> None:
         worker = self._paused_in(message, concern)
         if worker is not None:
+            self._deeds.done(message["command"], concern.arguments, self.requests.of(worker.key, concern.request))
             outward = self._outward(worker.key, concern.request)
             mapped = partial(translation.mapped_answer, verdict.row, outward=outward)
             self._ask(message, worker.key, concern.request, verdict.command, concern.arguments, mapped)
@@ -291,14 +300,17 @@ class Session:
                 self.client.send(message)
             self._held_back.clear()
 
-    def event(self, worker: Worker, number: int, name: str, body: dict[str, Any]) -> None:
-        """One of its requests says something."""
+    def event(self, worker: Worker, number: int, name: str, body: dict[str, Any], place: str = "") -> None:
+        """One of its requests says something.
+
+        :param place: where it is paused, if it says that.
+        """
         if name == "thread":
             return  # The session says by itself when a request begins and ends.
         if name == "continued" and not self.requests.is_paused(worker.key, number):
             return  # pydevd says it twice of a jump.
         if name == "stopped" and type(body.get("threadId")) is int:
-            self.requests.stopped(worker, number, body["threadId"])
+            self.requests.stopped(worker, number, body["threadId"], place)
         event = translation.mapped_event(wire.event(name, body), self._outward(worker.key, number))
         if event is not None:
             self._send(event)
@@ -325,6 +337,7 @@ class Session:
     def over(self) -> None:
         """It has ended."""
         self._phase = Phase.OVER
+        self._deeds.tell_unrecorded()
 
     def _mappings(self) -> PathMappings:
         return PathMappings.of_attach(self._attach.get("arguments") or {}, self._company.working_directory)

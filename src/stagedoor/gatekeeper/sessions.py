@@ -60,7 +60,7 @@ class Sessions:
         self._peers = peers
         self._expiry = expiry
         self._workers = workers
-        self._audit = audit
+        self.audit = audit
         self._events = Events(self._all)
         self.fleet = Fleet(workers, self, patience)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +110,7 @@ class Sessions:
         if isinstance(admitted, Refusal):
             client.turn_away(message, f"Stagedoor refuses to attach: {admitted.sentence}.")
         elif (refused := self._why_busy(admitted.owner)) is not None:
-            self._audit.record("refused", refused, address=client.address, reason="busy")
+            self.audit.record("refused", refused, address=client.address, reason="busy")
             client.turn_away(message, f"Stagedoor is busy: {refused}")
         else:
             key = f"s{next(self._keys)}"
@@ -152,7 +152,7 @@ class Sessions:
         if self._all.get(session.key) is not session:
             return
         window = self._expiry.window
-        self._audit.record(
+        self.audit.record(
             "attached", f"{session.who} has attached from {session.client.address}",
             address=session.client.address, developer=session.owner,
         )  # fmt: skip
@@ -188,7 +188,7 @@ class Sessions:
         self._tell_workers()
         self.fleet.let_go(session.wanted)
         address = session.client.address
-        self._audit.record("detached", f"{session.who} has detached", address=address, developer=session.owner)
+        self.audit.record("detached", f"{session.who} has detached", address=address, developer=session.owner)
         self.say(f"{session.who} has detached.")
 
     def end(self, why: str) -> None:
@@ -207,6 +207,10 @@ class Sessions:
     def until(self) -> str:
         """When the window ends, for people."""
         return format_time(self._expiry.window.expires_at)
+
+    def token(self) -> str:
+        """The window's token."""
+        return self._expiry.token
 
     # Workers, and what their debuggers say
 
@@ -231,7 +235,7 @@ class Sessions:
 
     def arrived(self, worker: Worker) -> None:
         """A worker has said hello."""
-        self._audit.hand_over(worker)
+        self.audit.hand_over(worker)
         if self._is_deserted:
             self._is_deserted = False
             self.say(f"worker {worker.pid} is there, the first one again: breakpoints are set as it joins.")

@@ -13,6 +13,8 @@ from stagedoor.dap.wire import Message
 from . import breakpoints
 from .breakpoints import Breakpoint
 
+Entries = Iterable[Mapping[str, Any]]
+
 
 class Wanted:
     """What one session wants.
@@ -22,6 +24,8 @@ class Wanted:
     :param ids: the session's numbers.
     :param paths: how its client calls the server's files.
     :param send: sends its client a message.
+    :param instrumented: is told of breakpoints that are set: their file, which is ``None`` for functions, what they are
+        and what they replace, as DAP writes them.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class Wanted:
         ids: IdTable,
         paths: PathMappings,
         send: Callable[[Message], None],
+        instrumented: Callable[[str | None, Entries, Entries], None] = lambda path, entries, before: None,
     ) -> None:
         self.key = key
         self.settings = settings
@@ -40,6 +45,7 @@ class Wanted:
         self._ids = ids
         self._paths = paths
         self._send = send
+        self._instrumented = instrumented
         self._files: dict[str, list[Breakpoint]] = {}
 
     def files(self) -> list[str]:
@@ -56,15 +62,19 @@ class Wanted:
         named = str(source.get("path", ""))
         path = self._paths.to_server(named)
         found = [self._new(entry, path, source) for entry in arguments.get("breakpoints") or ()]
-        self._replace(self._files.pop(path, []))
+        before = self._files.pop(path, [])
+        self._instrumented(path, [each.entry for each in found], [each.entry for each in before])
+        self._replace(before)
         if found:
             self._files[path] = found
         return path, found
 
     def set_functions(self, arguments: Mapping[str, Any]) -> list[Breakpoint]:
         """Take over a ``setFunctionBreakpoints``."""
-        self._replace(self.functions)
+        before = self.functions
+        self._replace(before)
         self.functions = [self._new(entry) for entry in arguments.get("breakpoints") or ()]
+        self._instrumented(None, [each.entry for each in self.functions], [each.entry for each in before])
         return self.functions
 
     def moved(self, paths: PathMappings) -> set[str]:

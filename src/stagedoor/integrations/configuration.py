@@ -110,6 +110,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STAGEDOOR_SELECT": settings.select,
         "STAGEDOOR_REQUIRE_TOKEN": str(int(settings.require_token)),
         "STAGEDOOR_DEBUGGER": settings.debugger,
+        "STAGEDOOR_AUDIT_EXPRESSIONS": str(int(settings.audit_expressions)),
     }
     if isinstance(settings.switch, FileSwitch):
         return variables | {"STAGEDOOR_SWITCH": str(settings.switch.path)}

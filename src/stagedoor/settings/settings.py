@@ -61,6 +61,7 @@ class Settings:
     debugger: str
     break_on: BreakOn | None
     threads: int | None
+    audit_expressions: bool
 
     @classmethod
     def read(
@@ -77,6 +78,7 @@ class Settings:
         debugger: str | None = None,
         break_on: BreakOn | str | Iterable[str] | None = None,
         threads: int | str | None = None,
+        audit_expressions: bool | None = None,
         environ: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Settings:
@@ -100,6 +102,7 @@ class Settings:
             debugger=_choice(*source.choose("debugger", debugger, DEBUGGERS[0]), DEBUGGERS),
             break_on=parse_break_on(*source.choose("break_on", break_on, "")),
             threads=_count(*source.choose("threads", threads, None)),
+            audit_expressions=_boolean(*source.choose("audit_expressions", audit_expressions, True)),
         )
 
     @property
@@ -174,6 +177,7 @@ class Settings:
             switch_path=str(switch.path) if isinstance(switch, FileSwitch) else None,
             control=str(self.control_path),
             shared_token=self.shared_token,
+            audit_expressions=self.audit_expressions,
             token_shown=switch.token_shown,
         )
 

@@ -116,13 +116,16 @@ def _mark(command: Any, matching: Matching) -> None:
     body = message.get("body") or {}
     if "stagedoor" in body or str(message["event"]).startswith("stagedoor"):
         return
+    whose: dict[str, Any] = {"request": matching.number, "session": matching.session}
+    if message["event"] == "stopped" and (pause := matching.pause) is not None:
+        whose["place"] = f"{pause.file}:{pause.line}"
     if message["event"] == "stopped" and body.get("reason") in _AT_BREAKPOINTS:
         # pydevd names the one that it has kept of the line's.
         hits, matching.hits = matching.hits, []
         if hits:
             body["hitBreakpointIds"] = hits
     message["body"] = body
-    _set(command, {"request": matching.number, "session": matching.session})
+    _set(command, whose)
 
 
 def _set(command: Any, whose: dict[str, Any]) -> None:

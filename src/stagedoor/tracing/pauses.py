@@ -10,7 +10,7 @@ from typing import Any
 
 from .requests import Requests
 from .sharing import may_pause
-from .state import Matching, Pause, TracingListener
+from .state import EVERYBODY, Matching, Pause, TracingListener
 
 
 class Pauses(Requests):
@@ -194,6 +194,7 @@ class Pauses(Requests):
             _line(frame, error),
             session,
             matching.number,
+            self.sessions.developer(session) if self.sessions is not None else EVERYBODY,
         )
         with self._pausing:
             runs_on = matching.request_itself.runs_on  # since a moment: its session has gone

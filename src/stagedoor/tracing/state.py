@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
+#: The owner of the session that is everybody's, as far as they have none of their own.
+EVERYBODY = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -22,6 +25,7 @@ class Pause:
     :param line: the line's number, from 1.
     :param session: the key of the session that it is paused for; ``None`` without a gatekeeper.
     :param number: the request's number in this process.
+    :param developer: whose session it is, kept for when that has gone: the request then runs on.
     """
 
     request: str
@@ -31,10 +35,8 @@ class Pause:
     line: int
     session: str | None = None
     number: int = 0
+    developer: str = EVERYBODY
 
-
-#: The owner of the session that is everybody's, as far as they have none of their own.
-EVERYBODY = "*"
 
 #: What a name on a pass looks like. No address does.
 _NAME = re.compile("[a-z][a-z0-9_-]{0,31}")
@@ -56,6 +58,12 @@ class Sessions:
         """
         own = self.owners.get(owner)
         return own if own is not None or _NAME.fullmatch(owner) else self.everybodys
+
+    def developer(self, session: str | None) -> str:
+        """Whose session that is: a name, or :data:`EVERYBODY`, sooner than an address, which a name may have claimed."""
+        owners = [owner for owner, key in self.owners.items() if key == session]
+        named = (owner for owner in owners if owner == EVERYBODY or _NAME.fullmatch(owner))
+        return next(named, owners[0] if owners else EVERYBODY)
 
     @property
     def everybodys(self) -> str | None:

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 
 from stagedoor.audit import Audit
-from stagedoor.tracing import Pause
+from stagedoor.tracing import EVERYBODY, Pause
 
 
 class Recording(ABC):
@@ -27,14 +27,21 @@ class Recording(ABC):
         """
 
     def attached(self) -> None:
-        self._audit.record("attached", "a client has attached", pid=os.getpid())
+        self._audit.record("attached", "a client has attached", developer=EVERYBODY, pid=os.getpid())
 
     def detached(self) -> None:
-        self._audit.record("detached", "the client has detached", pid=os.getpid())
+        self._audit.record("detached", "the client has detached", developer=EVERYBODY, pid=os.getpid())
 
     def paused(self, pause: Pause) -> None:
         place = f"{pause.file}:{pause.line}"
-        self._audit.record("paused", f"{pause.request} at {place}", request=pause.request, place=place, pid=os.getpid())
+        self._audit.record(
+            "paused",
+            f"{_whose(pause)} at {place}",
+            developer=pause.developer,
+            request=pause.request,
+            place=place,
+            pid=os.getpid(),
+        )
 
     def not_paused(self, request: str, limit: int, session: str | None) -> None:
         pauses = "one pause" if limit == 1 else f"{limit} pauses"
@@ -53,11 +60,16 @@ class Recording(ABC):
     def resumed(self, pause: Pause, seconds: float) -> None:
         self._audit.record(
             "resumed",
-            f"{pause.request} after {seconds:.1f} s",
+            f"{_whose(pause)} after {seconds:.1f} s",
+            developer=pause.developer,
             request=pause.request,
             seconds=round(seconds, 3),
             pid=os.getpid(),
         )
+
+
+def _whose(pause: Pause) -> str:
+    return pause.request if pause.developer == EVERYBODY else f"{pause.request} of {pause.developer}"
 
 
 def _requests(number: int) -> str:
