@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support import application
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER, is_listening
 from support.waiting import wait_for
@@ -49,7 +51,13 @@ def test_status_shows_who_is_attached_what_is_paused_and_where(server: GatedServ
     assert all(len(line) <= 80 or len(line.split()) <= 2 for line in lines)
     assert any("attached" in line and f"everybody, from {ALLOWED} since" in line for line in lines)
     assert any("worker" in line and str(server.process.pid) in line for line in lines)
-    assert any("GET /view" in line for line in lines)
+    place = f"{application.__file__}:{application.stop_line('view')}"
+    said = " ".join(shown.stdout.split())
+    assert re.search(
+        rf"attached everybody, .*: 1 request, 1 paused paused for \d+s in worker {server.process.pid}: GET /view", said
+    )
+    assert f"GET /view at {place}" in said
+    assert said.count("GET /view") == 1
     document = json.loads(command(server, "status", "--json").stdout)
     [worker] = document["gatekeeper"]["workers"]
     assert worker["pid"] == server.process.pid

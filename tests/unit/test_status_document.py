@@ -12,7 +12,7 @@ from stagedoor.cli.report import window_document
 from stagedoor.cli.status import gatekeeper_status
 from stagedoor.dap.client import RequestFailed
 from stagedoor.settings.settings import Settings
-from support.scripted import RunningGatekeeper, some_window
+from support.scripted import RunningGatekeeper, some_window, wait_console
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
@@ -35,7 +35,13 @@ def test_the_windows_document(window: Any) -> None:
 def status() -> dict[str, Any]:
     with RunningGatekeeper() as gatekeeper:
         worker = gatekeeper.worker()
-        gatekeeper.attach()
+        session = gatekeeper.attach()
+        debugger = worker.bring_debugger()
+        wait_console(session, "joined")
+        debugger.begin(1)
+        debugger.begin(2, label="GET /other")
+        debugger.stop(1)
+        session.stopped()
         worker.say({"paused": {"thread": 1, "request": "GET /view", "place": "views.py:12"}})
         with pytest.raises(RequestFailed):
             gatekeeper.attach(stagedoorToken="a wrong one")
@@ -48,7 +54,15 @@ def status() -> dict[str, Any]:
 def test_the_gatekeepers_status(status: dict[str, Any]) -> None:
     rows = described(gatekeeper_status)
     assert set(status) == set(rows)
-    assert set(status["sessions"][0]) | {"request", "worker", "paused", "seconds"} == rows["sessions"]
+    [session] = status["sessions"]
+    assert set(session) | set(session["requests"][0]) == rows["sessions"]
     [worker], [refused] = status["workers"], status["refused"]
     assert set(worker) | set(worker["paused"][0]) == rows["workers"]
     assert set(refused) == rows["refused"]
+
+
+def test_a_request_has_a_place_while_it_is_paused(status: dict[str, Any]) -> None:
+    paused, running = status["sessions"][0]["requests"]
+    assert (paused["request"], paused["paused"], paused["place"]) == ("GET /view", True, "views.py:12")
+    assert (running["request"], running["paused"], running["place"]) == ("GET /other", False, None)
+    assert 0 <= paused["seconds"] < 60

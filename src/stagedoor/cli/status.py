@@ -60,7 +60,8 @@ def gatekeeper_status(settings: Settings) -> tuple[dict[str, Any] | None, str | 
     ``seconds_left`` whole seconds until the window's end, by its clocks
     ``allow``        the allowlist's entries
     ``sessions``     a list, who is attached: ``owner``, ``address``, ``since``, and their ``requests``, a list of
-                     ``request``, ``worker``, ``paused``, ``seconds``
+                     ``request``, ``worker``, ``paused``, ``place`` (null while it runs), ``seconds`` (since it is
+                     paused, or runs)
     ``workers``      a list: ``pid``, ``seconds`` (since it said hello), ``joined`` (its debugger runs),
                      ``joined_seconds`` (since then, or null), ``attached``, and ``paused``, a list of ``request``,
                      ``place``, ``seconds``
@@ -153,17 +154,20 @@ def _print_session(session: Mapping[str, Any]) -> None:
     who = "everybody" if session["owner"] == "*" else session["owner"]
     requests = f"{number} request{'' if number == 1 else 's'}, {paused} paused"
     print_row("attached", f"{who}, from {session['address']} since {session['since']}: {requests}")
+    for request in session["requests"]:
+        if request["paused"]:
+            print_row("", f"paused for {_span(request['seconds'])} in worker {request['worker']}: {request['request']}")
+            print_row("", f"  at {request['place']}")
 
 
 def _print_worker(worker: dict[str, Any]) -> None:
+    number = len(worker["paused"])
+    paused = f", {number} paused" if number else ""
     if worker["joined"]:
         state = "attached, joined" if worker["attached"] else "joined"
-        print_row("worker", f"{worker['pid']}, {state} {_span(worker['joined_seconds'])} ago")
+        print_row("worker", f"{worker['pid']}, {state} {_span(worker['joined_seconds'])} ago{paused}")
     else:
-        print_row("worker", f"{worker['pid']}, not joined, known for {_span(worker['seconds'])}")
-    for pause in worker["paused"]:
-        print_row("", f"paused for {_span(pause['seconds'])}: {pause['request']}")
-        print_row("", f"  at {pause['place']}")
+        print_row("worker", f"{worker['pid']}, not joined, known for {_span(worker['seconds'])}{paused}")
 
 
 def _span(seconds: float) -> str:
