@@ -367,6 +367,8 @@ def test_a_graceful_shutdown_does_not_wait_for_paused_requests(
         assert pending.answer(timeout=5).status == 200
     server.process.wait(5)
     wait_for(lambda: any("has to end, so its requests run on" in line for line in ide.console()), "the reason")
+    outputs = [event["body"] for event in ide.session.events if event["event"] == "output"]
+    assert {body["category"] for body in outputs if "has to end, so" in body["output"]} == {"important"}
 
 
 def test_preloaded_workers_are_debugged_each_on_its_own(serve_gated: ServeGated) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,14 @@ from stagedoor.access.passes import make_passes
 from stagedoor.dap import rules, wire
 from stagedoor.dap.client import DapClient, RequestFailed
 from stagedoor.gatekeeper.patience import Patience
-from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker, wait_console
+from support.scripted import (
+    RunningGatekeeper,
+    ScriptedDebugger,
+    ScriptedWorker,
+    flooding,
+    stuck_client,
+    wait_console,
+)
 from support.servers import ALLOWED
 from support.waiting import wait_for
 
@@ -554,26 +560,6 @@ def test_a_client_cannot_heap_up_requests(start: Start) -> None:
     with pytest.raises(RequestFailed, match=f"Worker {PID} has not answered 20 requests yet"):
         session.stack(thread)
     wait_for(lambda: debugger.commands().count("stackTrace") == 20, "those that were not refused")
-
-
-def flooding(debugger: ScriptedDebugger, megabytes: int) -> None:
-    body = {"category": "stdout", "output": "x" * 100_000, "stagedoor": {"request": 1, "session": "s1"}}
-    for _ in range(megabytes * 10):
-        debugger.send_event("output", body)
-
-
-def stuck_client(gatekeeper: RunningGatekeeper) -> socket.socket:
-    """A session of a client that has stopped reading."""
-    connection = socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (ALLOWED, 0))
-    attach = {"stagedoorToken": gatekeeper.window.token}
-    for seq, (command, arguments) in enumerate(
-        [("initialize", {"adapterID": "debugpy"}), ("attach", attach), ("configurationDone", {})], 1
-    ):
-        connection.sendall(wire.encode(wire.request(command, arguments), seq))
-        if command == "attach":
-            wait_for(lambda: b'"initialized"' in connection.recv(65536, socket.MSG_PEEK), "the session to begin")
-    wait_for(lambda: connection.recv(65536, socket.MSG_PEEK).count(b'"response"') == 3, "the session to be configured")
-    return connection
 
 
 def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: Start) -> None:

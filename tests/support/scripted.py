@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import termios
@@ -52,9 +53,11 @@ def some_config(control: Path, **changes: Any) -> GatekeeperConfig:
     return GatekeeperConfig(**(usual | changes))
 
 
-def console(session: DapClient) -> list[str]:
+def console(session: DapClient, *categories: str) -> list[str]:
+    """What Stagedoor has said so far, in these categories; by default in both."""
     outputs = [event["body"] for event in session.events if event["event"] == "output"]
-    return [body["output"].rstrip("\n") for body in outputs if body["category"] == "console"]
+    wanted = categories or ("console", "important")
+    return [body["output"].rstrip("\n") for body in outputs if body["category"] in wanted]
 
 
 def wait_console(session: DapClient, part: str) -> str:
@@ -352,3 +355,24 @@ class ScriptedDebugger:
 def replaced(window: Window, for_: timedelta) -> Window:
     """The same window, which ends ``for_`` from now."""
     return replace(window, expires_at=some_window(for_).expires_at)
+
+
+def flooding(debugger: ScriptedDebugger, megabytes: int) -> None:
+    """A request of the first session's prints so much."""
+    body = {"category": "stdout", "output": "x" * 100_000, "stagedoor": {"request": 1, "session": "s1"}}
+    for _ in range(megabytes * 10):
+        debugger.send_event("output", body)
+
+
+def stuck_client(gatekeeper: RunningGatekeeper) -> socket.socket:
+    """A session of a client that has stopped reading."""
+    connection = socket.create_connection(("127.0.0.1", gatekeeper.port), 5, (ALLOWED, 0))
+    attach = {"stagedoorToken": gatekeeper.window.token}
+    for seq, (command, arguments) in enumerate(
+        [("initialize", {"adapterID": "debugpy"}), ("attach", attach), ("configurationDone", {})], 1
+    ):
+        connection.sendall(wire.encode(wire.request(command, arguments), seq))
+        if command == "attach":
+            wait_for(lambda: b'"initialized"' in connection.recv(65536, socket.MSG_PEEK), "the session to begin")
+    wait_for(lambda: connection.recv(65536, socket.MSG_PEEK).count(b'"response"') == 3, "the session to be configured")
+    return connection

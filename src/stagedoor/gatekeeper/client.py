@@ -47,6 +47,8 @@ class Client:
     ) -> None:
         self.address = address
         self.session: Session | None = None
+        #: Why its connection was cut off, the end of a sentence; ``None`` if it was not, or has ended by itself.
+        self.lost: str | None = None
         self._reader = reader
         self._writer = writer
         self._attach_session = attach
@@ -73,6 +75,7 @@ class Client:
         # Not written at once: the time that asyncio takes for that grows with the number of pieces that wait.
         self._backlog += data
         if unread + len(self._backlog) > self._patience.unread:
+            self.lost = f"its client does not read: {self._patience.unread >> 20} MiB waited for it"
             self.abort()
         elif self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
@@ -125,7 +128,10 @@ class Client:
                 await self._writer.drain()
         except wire.ProtocolError as error:
             if self.session is not None:
-                self.say(f"Stagedoor: {error}")
+                self.lost = "its client sent what is no DAP"
+                self.say(f"Stagedoor: This session is cut off. {error}", "important")
+        except TimeoutError:  # The kernel has given the peer up.
+            self.lost = self.lost or "its client can't be reached any more"
         except OSError:
             pass
         finally:

@@ -19,14 +19,23 @@ class Expiry:
 
     :param window: the window.
     :param switch: where the window is looked up again; ``None`` where only workers can read it, which then tell.
-    :param say: writes a sentence to the developer's debug console.
+    :param say: writes a sentence to every debug console.
+    :param warn: tells every developer that the window ends in so long, for people.
     :param patience: how often it looks, and when it warns.
     """
 
-    def __init__(self, window: Window, switch: Switch | None, say: Callable[[str], None], patience: Patience) -> None:
+    def __init__(
+        self,
+        window: Window,
+        switch: Switch | None,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        patience: Patience,
+    ) -> None:
         self._deadline = Deadline(window)
         self._switch = switch
         self._say = say
+        self._tell_left = warn
         self._patience = patience
         self._warned: set[float] = set()
 
@@ -88,7 +97,7 @@ class Expiry:
         due = {warning for warning in self._patience.warnings if remaining <= warning < length} - self._warned
         if due:
             self._warned |= due
-            self._say(f"The window ends in {format_left(remaining)}; paused requests then run on.")
+            self._tell_left(format_left(remaining))
 
 
 def why_unneeded(

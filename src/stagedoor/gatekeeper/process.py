@@ -54,7 +54,11 @@ class Gatekeeper:
         self._workers: dict[int, Worker] = {}
         self._audit = ForwardedAudit(self._workers, texts=config.audit_expressions)
         self._expiry = Expiry(
-            window, switch or config.file_switch(), lambda sentence: self._sessions.say(sentence), patience
+            window,
+            switch or config.file_switch(),
+            lambda sentence: self._sessions.say(sentence),
+            lambda left: self._sessions.ends_in(left),
+            patience,
         )
         self._peers = Peers(
             Allowlist(config.allow),

@@ -322,10 +322,16 @@ class Session:
         if (event := self._files.module(body)) is not None:
             self._send(event)
 
-    def parted(self, worker: str) -> None:
-        """A worker's debugger has gone."""
-        self.requests.parted(worker)
-        self.wanted.parted(worker)
+    def parted(self, worker: Worker, *, tell: bool) -> None:
+        """A worker's debugger has gone.
+
+        :param tell: whether the developer hears of the pauses that have ended with it.
+        """
+        for request in self.requests.paused if tell else ():
+            if request.worker is worker:
+                self.say(f"{request.name} is no longer paused: its worker's debugger has ended.", important=True)
+        self.requests.parted(worker.key)
+        self.wanted.parted(worker.key)
 
     def moved(self) -> None:
         """The workers run in another directory."""

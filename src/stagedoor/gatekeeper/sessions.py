@@ -102,6 +102,20 @@ class Sessions:
         for each in self.attached if session is None else filter(None, [self._all.get(session)]):
             each.say(sentence, important=important)
 
+    def ends_in(self, left: str) -> None:
+        """The window ends soon. That must be seen by those who have something paused.
+
+        :param left: for people.
+        """
+        for each in self.attached:
+            if number := len(each.requests.paused):
+                then = (
+                    "your paused request then runs on" if number == 1 else f"your {number} paused requests then run on"
+                )
+                each.say(f"The window ends in {left}; {then}.", important=True)
+            else:
+                each.say(f"The window ends in {left}.")
+
     # Clients
 
     def attach(self, client: Client, message: Message, allowed: AnsweredHere) -> None:
@@ -188,13 +202,15 @@ class Sessions:
         self._tell_workers()
         self.fleet.let_go(session.wanted)
         address = session.client.address
-        self.audit.record("detached", f"{session.who} has detached", address=address, developer=session.owner)
-        self.say(f"{session.who} has detached.")
+        lost = session.client.lost
+        sentence = f"{session.who} has detached" if lost is None else f"{session.who} was cut off, because {lost}"
+        self.audit.record("detached", sentence, address=address, developer=session.owner)
+        self.say(f"{sentence}.")
 
     def end(self, why: str) -> None:
         """The window is over."""
         for session in list(self._all.values()):
-            session.say(f"{why} Everything runs on as before.")
+            session.say(f"{why} Everything runs on as before.", important=True)
             self.release(session)
             session.client.part()
 
@@ -225,8 +241,11 @@ class Sessions:
 
     def parted(self, worker: Worker) -> None:
         """A worker's debugger has gone."""
+        paused = any(request.worker is worker for each in self.attached for request in each.requests.paused)
+        # At the end of the window workers may go first, and that is said instead.
+        is_news = paused and self._expiry.look() is None
         for session in self.attached:
-            session.parted(worker.key)
+            session.parted(worker, tell=is_news)
 
     def _tell_workers(self) -> None:
         self._revision += 1

@@ -220,7 +220,9 @@ class Membership(Run):
         pauses = self.tracing.pauses if self.tracing is not None else []
         if self.holds_up_the_end:
             why = "has lost its parent process" if self.limits.is_orphan else "has to end"
-            self.say(f"worker {os.getpid()} {why}, so its requests run on.")
+            sentence = f"worker {os.getpid()} {why}, so its requests run on."
+            for session in dict.fromkeys(pause.session for pause in pauses):
+                self.say(sentence, session, important=True)
             with suppress(OSError):
                 self._send()
             return False
@@ -228,7 +230,7 @@ class Membership(Run):
             with suppress(Exception):
                 self.server.keep_alive()
         for pause, sentence in self.limits.warnings(pauses):
-            self.say(sentence, pause.session, important=True)
+            self.say(sentence, pause.session)
         return True
 
     def _tell_of_moved_end(self) -> None:
