@@ -112,6 +112,19 @@ def test_that_a_session_ends_must_be_seen(start: Start) -> None:
     for session in (two.anna, two.ben):
         wait_console(session, "closed")
         assert two.important(session) == ["Stagedoor: The window was closed. Everything runs on as before."]
+        # They have not left each other: it is over for all.
+        assert not any("has detached" in line for line in console(session))
+
+
+@pytest.mark.parametrize("allow", [(ALLOWED, ANNA), ()], ids=["some addresses", "none, as with tokens alone"])
+def test_whose_requests_are_debugged_is_true_whatever_matches(start: Start, allow: tuple[str, ...]) -> None:
+    """The gatekeeper does not know which requests match."""
+    gatekeeper = start(allow=allow)
+    said = wait_console(gatekeeper.attach(), "window opened by")
+    assert "All that match and are no other developer's are debugged (allowed addresses: " in said
+    assert ("nobody" in said) == (not allow)
+    hers = wait_console(by_pass(gatekeeper, "anna", ANNA), "window opened by")
+    assert "Requests with the pass of anna are debugged; waiting for the first." in hers
 
 
 def test_what_cuts_a_client_off_is_told_to_it_and_to_the_others(start: Start) -> None:

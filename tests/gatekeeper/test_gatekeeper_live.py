@@ -129,8 +129,9 @@ def test_the_debug_console_tells_the_story(tmp_path: Path) -> None:
         # A machine that is busy takes a second for what came before.
         said = [re.sub(r" \((10m|9m\d\ds) left\)", "", line) for line in ide.console()]
         assert said == [
-            f"Stagedoor: {opened}. Requests from {ALLOWED} are debugged; waiting for the first.",
-            f"Stagedoor: worker {server.process.pid} joined for GET /view.",
+            f"Stagedoor: {opened}. All that match and are no other developer's are debugged (allowed addresses: {ALLOWED});"
+            " waiting for the first.",
+            f"Stagedoor: worker {server.process.pid} joined for GET /view: breakpoints are set there.",
             "Stagedoor: The window was closed. Everything runs on as before.",
         ]
     finally:

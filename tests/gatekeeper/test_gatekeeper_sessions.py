@@ -176,7 +176,10 @@ def test_a_debugger_that_joins_is_set_up_without_the_client(gatekeeper: RunningG
     session = gatekeeper.connect()
     session.attach({file: [{"line": 1, "condition": "x"}]}, {"stagedoorToken": gatekeeper.window.token}, ["uncaught"])
     debugger = worker.bring_debugger("GET /checkout")
-    assert wait_console(session, "joined") == f"Stagedoor: worker {PID} joined for GET /checkout."
+    assert (
+        wait_console(session, "joined")
+        == f"Stagedoor: worker {PID} joined for GET /checkout: breakpoints are set there."
+    )
     assert debugger.commands() == [
         "initialize", "attach", "setBreakpoints", "setFunctionBreakpoints", "stagedoorFilters",
         "setExceptionBreakpoints", "configurationDone",

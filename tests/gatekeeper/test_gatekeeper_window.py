@@ -416,7 +416,7 @@ def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Star
     assert again.answer["welcome"]["sessions"]["owners"] == {"*": "s1"}
     wait_console(session, f"worker {again.pid} is there, the first one again")
     again.bring_debugger("GET /view")
-    wait_console(session, f"worker {again.pid} joined for GET /view.")
+    wait_console(session, f"worker {again.pid} joined for GET /view: breakpoints are set there.")
     second = gatekeeper.worker(pid=again.pid + 1)
     second.close()
     assert sum("the first one again" in line for line in console(session)) == 1
@@ -619,7 +619,7 @@ def test_the_developer_is_told_whose_window_it_is_and_how_long(gatekeeper: Runni
     # A machine that is busy takes a second for what came before.
     assert re.sub(r"9m\d\ds left", "10m left", said) == (
         f"Stagedoor: window opened by the tests, until {end:%Y-%m-%dT%H:%M:%SZ} (10m left)."
-        f" Requests from {ALLOWED} are debugged; waiting for the first."
+        f" All that match and are no other developer's are debugged (allowed addresses: {ALLOWED}); waiting for the first."
     )
 
 

@@ -124,7 +124,7 @@ class Fleet:
         if worker.joined is not joined or not self._attached.wanted:
             return
         if failed is None:
-            self._attached.say(f"worker {worker.pid} joined for {worker.joined_for}.")
+            self._attached.say(f"worker {worker.pid} joined for {worker.joined_for}: breakpoints are set there.")
         else:
             self._attached.say(
                 f"the debugger of worker {worker.pid} could not be set up: {failed}. The next request tries again."

@@ -173,7 +173,7 @@ class Sessions:
         left = format_left(self._expiry.remaining())
         session.welcome(
             f"window opened by {window.opened_by}, until {format_time(window.expires_at)} ({left} left)."
-            f" {self._whose_requests(session)} are debugged; waiting for the first."
+            f" {self._whose_requests(session)}; waiting for the first."
         )
         others = [each for each in self.attached if each is not session]
         if others:
@@ -183,14 +183,18 @@ class Sessions:
 
     def _whose_requests(self, session: Session) -> str:
         if session.owner == EVERYBODY:
-            return f"Requests from {self._peers.allow}"
+            # Which requests match the workers know: with select="token" those from anywhere.
+            return f"All that match and are no other developer's are debugged (allowed addresses: {self._peers.allow})"
         if not is_pass_name(session.owner):
-            return f"Requests from {session.owner}"
+            return f"Requests from {session.owner} without a pass are debugged"
         claimed = f", and those from {session.claims} without one," if session.claims is not None else ""
-        return f"Requests with the pass of {session.owner}{claimed}"
+        return f"Requests with the pass of {session.owner}{claimed} are debugged"
 
-    def release(self, session: Session) -> None:
-        """A session is over: its paused requests run on."""
+    def release(self, session: Session, *, tell: bool = True) -> None:
+        """A session is over: its paused requests run on.
+
+        :param tell: whether the others hear of it.
+        """
         if self._all.pop(session.key, None) is None:
             return
         was_configured = session.configured
@@ -205,13 +209,14 @@ class Sessions:
         lost = session.client.lost
         sentence = f"{session.who} has detached" if lost is None else f"{session.who} was cut off, because {lost}"
         self.audit.record("detached", sentence, address=address, developer=session.owner)
-        self.say(f"{sentence}.")
+        if tell:
+            self.say(f"{sentence}.")
 
     def end(self, why: str) -> None:
         """The window is over."""
         for session in list(self._all.values()):
             session.say(f"{why} Everything runs on as before.", important=True)
-            self.release(session)
+            self.release(session, tell=False)
             session.client.part()
 
     # What one session needs of the others
