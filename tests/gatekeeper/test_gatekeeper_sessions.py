@@ -302,7 +302,7 @@ def test_what_a_paused_request_is_asked_goes_to_its_worker_with_the_workers_numb
     session.request("variables", {"variablesReference": scope["variablesReference"]})
     assert debugger.wait_asked("variables")["variablesReference"] == 901
     session.resume(thread)
-    assert debugger.wait_asked("continue") == {"threadId": 77, "singleThread": True}
+    assert debugger.wait_asked("continue") == {"threadId": 77, "singleThread": True, "stagedoor": {"request": 1}}
 
 
 def test_a_number_of_another_session_means_nothing(gatekeeper: RunningGatekeeper) -> None:
@@ -350,7 +350,7 @@ def test_each_session_hears_of_its_own_requests_only(gatekeeper: RunningGatekeep
 def test_what_belongs_to_nobody_runs_on_and_is_shown_to_nobody(gatekeeper: RunningGatekeeper) -> None:
     session, _, debugger = joined(gatekeeper)
     debugger.send_event("stopped", {"threadId": 9, "reason": "breakpoint"})
-    assert debugger.wait_asked("continue") == {"threadId": 9, "singleThread": True}
+    assert debugger.wait_asked("continue") == {"threadId": 9, "singleThread": True, "stagedoor": {"request": None}}
     debugger.send_event("debugpyAttach", {"request": "attach"})
     debugger.send_raw(wire.encode(wire.request("runInTerminal", {"args": ["x"]}), 2))
     debugger.send_event("terminated")
@@ -369,6 +369,43 @@ def test_a_request_that_is_running_can_be_paused_and_not_looked_at(gatekeeper: R
     assert debugger.wait_asked("stagedoorPause") == {"request": 3}
     with pytest.raises(RequestFailed, match="can't be paused: pause one of your requests"):
         session.request("pause", {"threadId": session.request("threads")["threads"][0]["id"]})
+
+
+ADDRESSED = [
+    ("stackTrace", {}), ("next", {}), ("stepIn", {}), ("stepOut", {}), ("exceptionInfo", {}), ("continue", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "arguments"), ADDRESSED)
+def test_what_goes_on_says_for_which_request_it_is(
+    gatekeeper: RunningGatekeeper, command: str, arguments: dict[str, Any]
+) -> None:
+    session, _, debugger = joined(gatekeeper)
+    thread = paused(session, debugger, 12, thread=77)
+    session.request(command, {"threadId": thread, "stagedoor": {"request": 13}} | arguments)
+    assert debugger.wait_asked(command)["stagedoor"] == {"request": 12}
+
+
+def test_a_request_that_has_run_on_already_is_continued_without_an_error(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper, mute=("continue",))
+    thread = paused(session, debugger)
+    asked = session.send("continue", {"threadId": thread})
+    debugger.wait_asked("continue")
+    debugger.run_on(1)
+    session.wait_event("continued")
+    assert session.resume(thread) == {"allThreadsContinued": False}
+    debugger.end(1)
+    session.wait_event("thread", lambda body: body["reason"] == "exited")
+    assert session.resume(thread) == {"allThreadsContinued": False}
+    debugger.close()
+    assert session.wait_response(asked) == {"allThreadsContinued": False}
+    assert session.resume(thread) == {"allThreadsContinued": False}
+    with pytest.raises(RequestFailed, match="window"):
+        session.resume(session.request("threads")["threads"][0]["id"])
+    with pytest.raises(RequestFailed, match="is over by now"):
+        session.resume(thread + 1000)
+    with pytest.raises(RequestFailed, match="is over by now"):
+        session.next(thread)
 
 
 def test_an_answer_comes_before_what_it_has_caused(gatekeeper: RunningGatekeeper) -> None:

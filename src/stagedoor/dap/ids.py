@@ -91,6 +91,10 @@ class IdTable:
         inner = self._meanings.get(outer_id)
         return inner if inner is not None and inner.kind == kind else None
 
+    def was_given(self, outer_id: object) -> bool:
+        """Whether the session has ever had this number, forgotten or not."""
+        return type(outer_id) is int and 0 < outer_id <= self._last
+
     def also(self, outer_id: int, worker: str, inner_id: Hashable) -> None:
         """The session's own number stands for something of a worker's too, instead of what it stood for there: a
         breakpoint of the session's is one in each worker. See :meth:`known`; without effect if the number is forgotten.

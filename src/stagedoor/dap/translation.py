@@ -23,8 +23,8 @@ class Concern:
     """Whom a message concerns, and what its arguments are there.
 
     :param worker: the worker's key; ``None``: none, the gatekeeper answers it.
-    :param request: the worker's number of the request; ``None``: none of them. The worker must still make sure that it
-        is served by the thread that is named: it may have come to its end meanwhile.
+    :param request: the worker's number of the request; ``None``: none of them. It goes on with the message: the request
+        may have come to its end meanwhile, and the worker makes sure that it is still served by the thread that is named.
     :param arguments: with the worker's numbers and the server's paths.
     """
 

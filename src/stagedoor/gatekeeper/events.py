@@ -70,5 +70,7 @@ class Events:
         if session is not None and session.configured and type(number) is int:
             session.event(worker, number, name, body, str(tag.get("place") or "")[:1000])
         elif name == "stopped" and type(body.get("threadId")) is int:
-            arguments = {"threadId": body["threadId"], "singleThread": True}
+            # For this one only: the thread may serve somebody else when it comes there.
+            stagedoor = {"request": number if type(number) is int else None}
+            arguments = {"threadId": body["threadId"], "singleThread": True, "stagedoor": stagedoor}
             joined.request("continue", arguments, lambda answer: None)

@@ -121,7 +121,7 @@ class Session:
             return
         concern = translation.mapped_arguments(verdict.row, verdict.arguments, self._ids.meant, self._paths.to_server)
         if isinstance(concern, judging.Refuse):
-            self._refuse(message, concern)
+            self._fail(message, concern.sentence, show_user=concern.show_user)
         elif command in self._answers:
             self._answers[command](message, concern)
         elif isinstance(verdict, judging.AnsweredHere):
@@ -234,13 +234,13 @@ class Session:
     def _paused_in(self, message: Message, concern: Concern) -> Worker | None:
         """The worker of the paused request that a message concerns; ``None`` if there is none, which is answered."""
         if concern.worker is None or concern.request is None:
-            self.client.refuse(message, "That concerns none of your requests.")
+            self._fail(message, "That concerns none of your requests.")
             return None
         request = self.requests.of(concern.worker, concern.request)
         if request is None:
-            self.client.refuse(message, "That request is over.")
+            self._fail(message, "That request is over.")
         elif not request.is_paused and message["command"] != "pause":
-            self.client.send(wire.error_response(message, "That request is running.", show_user=False))
+            self._fail(message, "That request is running.", show_user=False)
         elif request.is_paused and message["command"] == "pause":
             self.client.send(wire.response(message))
         else:
@@ -259,7 +259,7 @@ class Session:
         """Ask a worker's debugger, and hand its answer on in the order in which it comes."""
         worker = next((each for each in self._company.workers if each.key == key), None)
         if worker is None or worker.joined is None:
-            self.client.refuse(message, "Its worker has ended.")
+            self._fail(message, "Its worker has ended.")
             return
         debuggee, most = worker.joined.debuggee, self._company.patience.unanswered
         if debuggee.unanswered >= most:
@@ -270,16 +270,28 @@ class Session:
             if self._phase == Phase.OVER:
                 return
             if answer is None:
-                self.client.refuse(message, f"Worker {worker.pid} has ended.")
+                self._fail(message, f"Worker {worker.pid} has ended.")
                 return
             # The table may have sent another command than the client's.
             relayed = answer | {"request_seq": message["seq"], "command": message["command"]}
             body = relayed.pop("body", None)
             if answer["success"] and isinstance(body, dict):
-                relayed["body"] = mapped(body)
+                relayed["body"] = mapped(body) if command != "continue" else {"allThreadsContinued": False}
             self.client.send(relayed)
 
-        debuggee.request(command, arguments, answered)
+        # Its thread may serve somebody else when this comes there: the worker compares. A client's own word is no number.
+        own = {key: value for key, value in arguments.items() if key != "stagedoor"}
+        addressee = {} if number is None or own == {"request": number} else {"stagedoor": {"request": number}}
+        debuggee.request(command, own | addressee, answered)
+
+    def _fail(self, message: Message, sentence: str, *, show_user: bool = True) -> None:
+        """What a message was to be done to is not there, or not any more."""
+        thread = (message.get("arguments") or {}).get("threadId")
+        if message["command"] == "continue" and thread != self.requests.window and self._ids.was_given(thread):
+            # It has run on, which is what was wanted: a click on "Continue" that comes too late is no error.
+            self.client.send(wire.response(message, {"allThreadsContinued": False}))
+        else:
+            self.client.send(wire.error_response(message, sentence, show_user=show_user))
 
     def _refuse(self, message: Message, refused: judging.Refuse) -> None:
         self.client.send(wire.error_response(message, refused.sentence, show_user=refused.show_user))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any
+from typing import Any, Protocol
 
+from .addressed import Addressed, Pausing
 from .asked import Sessioned, answer, is_ours
 from .internals import Internals
 from .state import Owner
 
 #: The commands of :class:`PyDevdAPI` that :meth:`Commands.restrict` replaces.
 _RESTRICTED = ("request_terminate_process", "list_threads", "request_resume_thread")
+
+
+class Asked(Sessioned, Pausing, Protocol):
+    """The tracing, as it is asked."""
 
 
 class Commands:
@@ -76,13 +81,14 @@ class Commands:
         answer = schema.ThreadsResponse(request_seq=seq, success=True, command="threads", body=body)
         return internals.net_command(internals.cmd_return, 0, answer, is_json=True)
 
-    def answer_every_request(self, reader: Any, tracing: Sessioned) -> None:
+    def answer_every_request(self, reader: Any, tracing: Asked) -> None:
         """Let the thread that reads the client's requests outlive those that it can't serve.
 
         It dies of many arguments that make no sense to it, such as the number of no thread, and takes the session and
         every pause with it. The client gets an error instead.
         """
         internals, process = self._internals, reader.process_net_command_json
+        addressed = Addressed(internals, tracing)
 
         def respond(debugger: Any, request: dict[str, Any], refusal: str | None) -> None:
             message: dict[str, Any] = {
@@ -102,6 +108,14 @@ class Commands:
                     request = json.loads(text)
                     if is_ours(request.get("command")):
                         respond(debugger, request, answer(tracing, request["command"], request.get("arguments")))
+                        return
+                    if isinstance(request.get("arguments"), dict) and "stagedoor" in request["arguments"]:
+                        addressed.process(
+                            debugger,
+                            request,
+                            lambda request: process(debugger, json.dumps(request), *arguments),
+                            lambda request, refusal: respond(debugger, request, refusal),
+                        )
                         return
                 process(debugger, text, *arguments)
             except Exception as error:

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from stagedoor.dap.rules import Rule
@@ -42,6 +43,7 @@ class Internals:
             lifecycle = importlib.import_module("_pydevd_bundle.pydevd_thread_lifecycle")
             self.commands: Any = importlib.import_module("_pydevd_bundle.pydevd_api").PyDevdAPI
             self.schema: Any = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_schema")
+            base_schema = importlib.import_module("_pydevd_bundle._debug_adapter.pydevd_base_schema").BaseSchema
             self.net_command: Any = importlib.import_module("_pydevd_bundle.pydevd_net_command").NetCommand
             factory = importlib.import_module("_pydevd_bundle.pydevd_net_command_factory_json")
             self.json_events: Any = factory.NetCommandFactoryJson
@@ -65,6 +67,8 @@ class Internals:
         self._log_expression = utils.convert_dap_log_message_to_expression
         self._hit_expression = processor.PyDevJsonCommandProcessor._get_hit_condition_expression
         self._suspended = commands.CMD_THREAD_SUSPEND
+        #: What a number of a client's stands for: a thread's id, a frame's, a variable's.
+        self.id_from_dap = base_schema._translate_id_from_dap
         self._set_global_debugger = constants.set_global_debugger
         self.get_thread_id = constants.get_thread_id
         self._forget_locks_in_child = constants.after_fork
@@ -162,6 +166,15 @@ class Internals:
     def wake(self, debugger: Any, thread: threading.Thread) -> None:
         """Let a waiting thread look at its state at once, not at pydevd's next turn (0.2 s)."""
         debugger.get_internal_queue_and_event(self.get_thread_id(thread))[1].set()
+
+    def do_what_waits(self, debugger: Any, thread: threading.Thread) -> None:
+        """Do what was asked of ``thread`` and waits for its next pause: what was for a request that it has left is refused
+        there (:mod:`.addressed`).
+        """
+        queue = debugger.get_internal_queue_and_event(self.get_thread_id(thread))[0]
+        with suppress(Exception):
+            while True:
+                queue.get(False).do_it(debugger)
 
     def forget_debugger(self, debugger: Any) -> None:
         """``debugger`` is pydevd's current one no more, if it is that."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from .requests import Requests
@@ -86,6 +87,13 @@ class Pauses(Requests):
         with self._lock:
             for thread in self.running:
                 self._internals.pause(self._debugger, thread)
+
+    @contextmanager
+    def paused_as(self, number: int | None) -> Iterator[Matching | None]:
+        """The request with this number, if it is paused. No pause begins or ends until that is left."""
+        with self._pausing:
+            paused = (each for each in list(self._matching.values()) if each.pause is not None and not each.over)
+            yield next((each for each in paused if each.number == number), None)
 
     def forget_session(self, session: str) -> None:
         """A session has gone: its requests run on for good, and its hits are forgotten."""

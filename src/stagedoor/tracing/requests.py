@@ -152,6 +152,8 @@ class Requests(Debuggee):
                 request.was_lost = True
                 self.say(f"Stagedoor: {here.request}: {_LOST}", here)
             self._threads.untrace(here)
+            if here.was_paused and here.session is not None and self._debugger is not None:
+                self._internals.do_what_waits(self._debugger, here.thread)
             if self._stopped:
                 self._internals.forget_thread(here.thread)
 

@@ -32,6 +32,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "threadingEnumerate": "",
         "SetupHolder.setup": "*",
         "time.sleep": "*",
+        "PyDB.post_internal_command": "self int_cmd thread_id",
         "PyDB.get_internal_queue_and_event": "self thread_id",
         "PyDB.trigger_exception_handler": "self excinfo as_uncaught",
         "PyDB.connect": "self host port",
@@ -84,7 +85,11 @@ SHAPES: dict[str, dict[str, str]] = {
         "PyDevJsonCommandProcessor.on_setfunctionbreakpoints_request": "self py_db request",
         "PyDevJsonCommandProcessor.on_setexceptionbreakpoints_request": "self py_db request",
     },
+    "_pydevd_bundle.pydevd_suspended_frames": {
+        "SuspendedFramesManager.get_thread_id_for_variable_reference": "self variable_reference",
+    },
     "_pydevd_bundle.pydevd_comm": {
+        "InternalThreadCommand.do_it": "self dbg",
         "filter_all_warnings": "",
         "WriterThread.add_command": "self cmd",
         "WriterThread.empty": "self",
@@ -97,6 +102,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "NetCommandFactoryJson.make_thread_killed_message": "self tid",
     },
     "_pydevd_bundle._debug_adapter.pydevd_schema": {"Thread": "*", "ThreadsResponseBody": "*", "ThreadsResponse": "*"},
+    "_pydevd_bundle._debug_adapter.pydevd_base_schema": {"BaseSchema._translate_id_from_dap": "dap_id"},
     "pydevd_tracing": {
         "SetTrace": "tracing_func",
         "set_trace_to_threads": "tracing_func thread_idents create_dummy_thread",
