@@ -537,6 +537,17 @@ def test_a_relative_remote_root_is_the_workers_working_directory(gatekeeper: Run
     assert debugger.wait_asked("setBreakpoints")["source"]["path"] == file
 
 
+@pytest.mark.parametrize(
+    ("local", "why"),
+    [("shop", '"localRoot" is no absolute path on Unix'), ("${workspaceFolder}", "the client did not say what")],
+)
+def test_a_path_mapping_without_effect_is_said_as_one_attaches(
+    gatekeeper: RunningGatekeeper, local: str, why: str
+) -> None:
+    session = gatekeeper.attach(pathMappings=[{"localRoot": local, "remoteRoot": "/srv/shop"}])
+    assert f"The path mapping of '{local}' has no effect: {why}" in wait_console(session, "mapping")
+
+
 # Leaving
 
 

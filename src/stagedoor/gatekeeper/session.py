@@ -308,6 +308,8 @@ class Session:
             self._is_welcome = True
             self.client.send(wire.response(self._attach))
             self.say(sentence)
+            for doubt in self._paths.doubts:
+                self.say(doubt)
             for message in self._held_back:
                 self.client.send(message)
             self._held_back.clear()
