@@ -25,29 +25,26 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 
+from benchmarks.crowded import CROWDS, megabytes, passes, resident  # noqa: E402
 from stagedoor.dap.ide import Ide  # noqa: E402
 from support.gatekeepers import GatedServer  # noqa: E402
 from support.servers import ALLOWED  # noqa: E402
 
 #: Workers, and what is measured of each of them.
 SAMPLES, HITS = 7, 20
+#: Developers at the same time: as many as a window has.
+SESSIONS = 16
 
 
 @contextmanager
-def worker() -> Iterator[GatedServer]:
+def worker(threads: int = 8) -> Iterator[GatedServer]:
     """A server with one new worker."""
     with tempfile.TemporaryDirectory() as folder:
-        server = GatedServer(Path(folder), "gunicorn", options="workers=1 threads=8")
+        server = GatedServer(Path(folder), "gunicorn", options=f"workers=1 threads={threads}")
         try:
             yield server
         finally:
             server.stop()
-
-
-def resident(pid: int) -> float:
-    """The resident memory of a process in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def milliseconds_to_stop(server: GatedServer, ide: Ide) -> float:
@@ -58,6 +55,22 @@ def milliseconds_to_stop(server: GatedServer, ide: Ide) -> float:
     stop.resume()
     paused.answer()
     return seconds * 1000
+
+
+def attached(server: GatedServer) -> tuple[Ide, float]:
+    """An IDE, and the milliseconds from its connection to the answer to its attach."""
+    started = time.perf_counter()
+    ide = server.ide("view")
+    return ide, (time.perf_counter() - started) * 1000
+
+
+def look(server: GatedServer, ide: Ide) -> None:
+    """What every IDE asks for at a stop."""
+    paused = server.start_get("/view?mine", ALLOWED)
+    stop = ide.stopped()
+    stop.locals()
+    stop.resume()
+    paused.answer()
 
 
 def milliseconds_to_nothing(server: GatedServer, ide: Ide) -> tuple[float, float]:
@@ -108,7 +121,8 @@ def measure(windows: int, workers: int = SAMPLES) -> dict[str, list[float]]:
             samples["first request of a window, no client, ms"].append(milliseconds_without_a_client(server))
             server.joined()
             samples["worker over bare, window open, MiB"].append(resident(pid) - bare)
-            ide = server.ide("view")
+            ide, taken = attached(server)
+            samples["attach to ready, ms"].append(taken)
             samples["first match of a new worker to stopped, ms"].append(milliseconds_to_stop(server, ide))
             samples["later match to stopped, ms"] += [milliseconds_to_stop(server, ide) for _ in range(HITS)]
             samples["worker over bare, joined, MiB"].append(resident(pid) - bare)
@@ -117,8 +131,32 @@ def measure(windows: int, workers: int = SAMPLES) -> dict[str, list[float]]:
             samples["window's end to three answers, ms"].append(answered)
             samples["window's end to nothing left, ms"].append(gone)
             samples["worker over bare, after the window, MiB"].append(resident(pid) - bare)
+    for _ in range(max(1, workers // 2)):
+        looked_into, gone = measure_many()
+        samples["worker over bare, scopes and variables, MiB"].append(looked_into)
+        samples[f"window's end, {SESSIONS} sessions, to nothing left, ms"].append(gone)
+    for sessions, others in CROWDS:
+        samples[f"gatekeeper, sessions: {sessions}, workers: {others}, MiB"].append(megabytes(sessions, others))
     samples[f"worker, growth per window over {windows}, MiB"].append(growth(windows))
     return dict(samples)
+
+
+def measure_many() -> tuple[float, float]:
+    """What a worker has taken after the first look into a pause, in MiB, and how long the end of a window with
+    :data:`SESSIONS` sessions takes.
+    """
+    # Each session has a share of the pauses that a worker may have, and one of them wants three.
+    with worker(threads=3 * SESSIONS) as server:
+        for _ in range(HITS):
+            server.get("/view?warm")
+        pid = server.report()["pid"]
+        bare = resident(pid)
+        ide = server.ready("view")
+        look(server, ide)
+        looked_into = resident(pid) - bare
+        for token in passes(str(server.token()), SESSIONS)[1:]:
+            server.ide("view", token=token)
+        return looked_into, milliseconds_to_nothing(server, ide)[1]
 
 
 def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
@@ -138,9 +176,9 @@ def main() -> None:
         print(json.dumps({"python": platform.python_version(), "rows": rows}, indent=2))
         return
     print(f"Python {platform.python_version()}, {SAMPLES} workers, {HITS} later hits of each\n")
-    print(f"{'measured':46} {'median':>8} {'largest':>8}")
+    print(f"{'measured':52} {'median':>8} {'largest':>8}")
     for row in rows:
-        print(f"{row['measured']:46} {row['median']:8.2f} {row['largest']:8.2f}")
+        print(f"{row['measured']:52} {row['median']:8.2f} {row['largest']:8.2f}")
 
 
 if __name__ == "__main__":

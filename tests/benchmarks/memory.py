@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gatekeeper import milliseconds_to_stop, resident
+from benchmarks.crowded import resident
+from benchmarks.gatekeeper import milliseconds_to_stop
 from support.gatekeepers import GatedServer
 
 SAMPLES, REQUESTS = 5, 50

@@ -13,11 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.crowded import passes
 from benchmarks.per_request import EmptyMiddleware
 from benchmarks.twins import Twin, time_requests
 from benchmarks.workloads import MEASURED, Application, application, breakpoints
 from stagedoor import StageDoor
 from stagedoor.dap.ide import Ide
+from stagedoor.dap.wire import Message
 from stagedoor.switches import FileSwitch
 from support.servers import ALLOWED, free_port, is_listening
 from support.waiting import wait_for
@@ -25,6 +27,7 @@ from support.waiting import wait_for
 BARE, AGAIN = "bare application", "bare application, again"
 CLOSED, OPEN = "Stagedoor closed", "Stagedoor open, no client"
 ATTACHED, PAUSED, AFTER = "Stagedoor, client attached", "Stagedoor, requests paused", "Stagedoor, after the window"
+CROWDED, DEVELOPERS = "Stagedoor, 8 clients attached", 8
 TODAY = "debugpy.listen at start-up"
 
 #: Breakpoints as people set them who have every request traced: they stop for their own address.
@@ -79,6 +82,25 @@ def attach(twin: Twin, port: int, cleanup: ExitStack) -> Ide:
         ide.stopped().resume()
         twin.ask("answered")
     return ide
+
+
+def attach_many(twin: Twin, port: int, cleanup: ExitStack) -> None:
+    """And more developers have the same breakpoints, each for requests with a pass of their own."""
+    attach(twin, port, cleanup)
+    window = FileSwitch(switch_path(port), max_window=timedelta(hours=8)).read()
+    assert window is not None
+    for token in passes(window.token, DEVELOPERS)[1:]:
+        ide = Ide(("127.0.0.1", port), breakpoints(), token=token, source_address=(ALLOWED, 0), timeout=60)
+        cleanup.callback(ide.close)
+        # It is told so before its breakpoints are set in the worker that has joined already, or after.
+        wait_for(
+            lambda ide=ide: sum(_is_verified(event) for event in ide.session.received) >= len(MEASURED),
+            "the worker to have the breakpoints of all",
+        )
+
+
+def _is_verified(message: Message) -> bool:
+    return message.get("event") == "breakpoint" and message["body"]["breakpoint"]["verified"]
 
 
 def pause(twin: Twin, port: int, cleanup: ExitStack) -> Ide:
@@ -137,6 +159,7 @@ STATES = [
     State(CLOSED, door),
     State(OPEN, door, open_window),
     State(ATTACHED, door, attach),
+    State(CROWDED, door, attach_many),
     State(PAUSED, door, pause),
     State(AFTER, door, close),
     State("Werkzeug's DebuggedApplication", werkzeug_debugger),

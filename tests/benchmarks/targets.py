@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.measuring import is_noisy
-from benchmarks.states import AFTER, ATTACHED, PAUSED
+from benchmarks.states import AFTER, ATTACHED, CROWDED, PAUSED
 
 Sections = dict[str, Any]
 
@@ -108,6 +108,7 @@ def memory(measured: str) -> Callable[[Any], float]:
 
 _OPEN = "open, not matching, 1,000 networks"
 _OPEN_OTHERS = "open, every request from another address, 1,000 networks"
+_GATEKEEPER = "gatekeeper, sessions: {}, workers: {},"
 _OPEN_BESIDE = "open, every request from another address beside 1,000 networks"
 
 TARGETS = [
@@ -117,12 +118,18 @@ TARGETS = [
     Target("the same, each of them next to an allowed one", 500, "ns", "per_request", per_request(_OPEN_BESIDE)),
     ratio_of("attached, not matching: page", 1.02, ATTACHED, PAGE),
     ratio_of("attached, not matching: hot loop in the function with the breakpoint", 1.05, ATTACHED, HOT),
+    ratio_of("8 developers attached, not matching: page", 1.02, CROWDED, PAGE),
     ratio_of("while matching requests are paused: page and hot loop", 1.05, PAUSED, PAGE, HOT),
     ratio_of("after the window: page and hot loop", 1.01, AFTER, PAGE, HOT),
     Target("p99 under load, three paused, to that before", 1.1, "x", "load", p99),
-    Target("first match of a new worker to stopped", 200, "ms", "gatekeeper", gatekeeper("first match of a new")),
+    Target("first match of a new worker to stopped", 40, "ms", "gatekeeper", gatekeeper("first match of a new")),
     Target("later matches to stopped", 5, "ms", "gatekeeper", gatekeeper("later match")),
     Target("window's end to all closed, three paused", 300, "ms", "gatekeeper", gatekeeper("window's end to nothing")),
+    Target("the same with 16 sessions", 300, "ms", "gatekeeper", gatekeeper("window's end, 16 sessions")),
+    Target(
+        "memory of the gatekeeper: 1 session, 1 worker", 24, "MiB", "gatekeeper", gatekeeper(_GATEKEEPER.format(1, 1))
+    ),
+    Target("the same: 16 sessions, 64 workers", 40, "MiB", "gatekeeper", gatekeeper(_GATEKEEPER.format(16, 64))),
     Target("memory of a worker, closed, over bare", 3, "MiB", "memory", memory("closed_more_mib")),
     Target("memory of a worker after a window, over bare", 12, "MiB", "memory", memory("after_more_mib")),
     Target("memory that each further window adds", 0.1, "MiB", "gatekeeper", gatekeeper("worker, growth per window")),

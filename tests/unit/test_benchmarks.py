@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import workloads
+from benchmarks import crowded, gatekeeper, workloads
 from benchmarks.generators import Connections
 from benchmarks.measuring import Figure, is_noisy
 from benchmarks.report import text
-from benchmarks.states import AFTER, AGAIN, ATTACHED, BARE, CLOSED, PAUSED
+from benchmarks.states import AFTER, AGAIN, ATTACHED, BARE, CLOSED, CROWDED, PAUSED
 from benchmarks.table import ratio, seconds, table
 from benchmarks.targets import TARGETS, Target
 from conftest import Serve
@@ -39,7 +39,8 @@ def a_result(*, ratio_attached: float = 1.0, on_processor: float = 1.0, spread: 
         figures = {"seconds": a_figure(0.1), "ratio": a_figure(wall), "processor_ratio": a_figure(processor)}
         return {"state": state} | {view: figures | {"runs": [0.1, 0.1]} for view in workloads.MEASURED}
 
-    rows = [row(BARE), row(AGAIN), row(CLOSED), row(ATTACHED, ratio_attached, on_processor), row(PAUSED), row(AFTER)]
+    rows = [row(BARE), row(AGAIN), row(CLOSED), row(ATTACHED, ratio_attached, on_processor)]
+    rows += [row(CROWDED), row(PAUSED), row(AFTER)]
     everywhere = dict.fromkeys(workloads.MEASURED, spread)
     section = {"rounds": 60, "rows": rows, "spread": everywhere, "control": dict.fromkeys(workloads.MEASURED, 1.0)}
     machine = {"python": "3.13.0", "system": "Linux", "processors": 2, "load": 0.1}
@@ -185,3 +186,19 @@ def test_the_paused_state_has_the_name_that_its_target_looks_for() -> None:
     (target,) = (target for target in TARGETS if target.what.startswith("while matching requests are paused"))
     row = {"state": PAUSED} | {view: {"ratio": a_figure(1.25)} for view in workloads.MEASURED}
     assert target.find({"rows": [row]}) == 1.25
+
+
+def test_every_target_of_the_gatekeeper_finds_its_row() -> None:
+    """With so few samples that the figures mean little: what is measured is there, and is a figure."""
+    samples = gatekeeper.measure(windows=1, workers=1)
+    rows = gatekeeper.summary(samples)
+    assert len({row["measured"] for row in rows}) == len(rows)
+    # A gatekeeper with more to keep may be smaller by chance, and a worker's memory too.
+    assert all(row["median"] > 0 for row in rows if row["measured"].endswith(", ms"))
+    for target in TARGETS:
+        if target.section == "gatekeeper":
+            assert isinstance(target.find({"rows": rows}), float)
+
+
+def test_a_gatekeeper_has_the_sessions_and_workers_that_are_measured() -> None:
+    assert 5 < crowded.megabytes(sessions=3, workers=3) < 200
