@@ -608,7 +608,7 @@ def test_a_client_cannot_heap_up_requests(start: Start) -> None:
     thread = paused(session, debugger)
     for _ in range(20):
         session.send("stackTrace", {"threadId": thread})
-    with pytest.raises(RequestFailed, match=f"Worker {PID} has not answered 20 requests yet"):
+    with pytest.raises(RequestFailed, match=f"Worker {PID} has not answered 20 of your requests yet"):
         session.stack(thread)
     wait_for(lambda: debugger.commands().count("stackTrace") == 20, "those that were not refused")
 
@@ -669,3 +669,56 @@ def test_at_the_end_nothing_is_left(gatekeeper: RunningGatekeeper) -> None:
         gatekeeper.connect()
     session.wait_closed(1)
     worker.wait_over()
+
+
+# What one client does is nobody else's trouble
+
+
+def test_a_session_that_goes_as_it_comes_leaves_the_debugger_for_the_next(gatekeeper: RunningGatekeeper) -> None:
+    worker = gatekeeper.worker()
+    first = gatekeeper.attach()
+    debugger = worker.bring_debugger()
+    wait_console(first, "joined")
+    first.disconnect()
+    debugger.wait_asked("disconnect")
+    hasty = gatekeeper.connect()
+    # All of it in one piece, as it may come through a tunnel.
+    messages = [
+        wire.request("initialize", {"pathFormat": "path"}),
+        wire.request("attach", {"stagedoorToken": gatekeeper.window.token}),
+        wire.request("configurationDone"),
+        wire.request("disconnect"),
+    ]
+    hasty._socket.sendall(b"".join(wire.encode(message, seq) for seq, message in enumerate(messages, 1)))
+    hasty.wait_closed()
+    gatekeeper.attach()
+    wait_for(lambda: debugger.commands().count("configurationDone") == 2, "the debugger to be set up again")
+
+
+def test_what_one_session_waits_for_keeps_no_other_one_from_asking(start: Start) -> None:
+    gatekeeper = start(patience=Patience(unanswered=2))
+    worker = gatekeeper.worker()
+    anna, ben = by_pass(gatekeeper, "anna", ANNA), by_pass(gatekeeper, "ben", BEN)
+    debugger = worker.bring_debugger(mute=("evaluate",), bodies={"stackTrace": {"stackFrames": [{"id": 7}]}})
+    wait_console(ben, "joined")
+    threads_of = {}
+    for number, (session, key) in enumerate(((anna, "s1"), (ben, "s2")), 1):
+        debugger.begin(number, key, thread=number)
+        debugger.stop(number, key, thread=number)
+        threads_of[key] = session.stopped()["threadId"]
+    frame = anna.stack(threads_of["s1"])[0]["id"]
+    for _ in range(2):
+        anna.send("evaluate", {"expression": "sleep(60)", "frameId": frame})
+    with pytest.raises(RequestFailed, match="has not answered 2 of your requests yet"):
+        anna.stack(threads_of["s1"])
+    assert ben.stack(threads_of["s2"])
+
+
+def test_a_breakpoint_that_makes_no_sense_is_refused_before_it_is_merged(gatekeeper: RunningGatekeeper) -> None:
+    session, _, debugger = joined(gatekeeper)
+    for column in ({"a": [1]}, "x", 1.5, True):
+        with pytest.raises(RequestFailed, match="column"):
+            session.set_breakpoints(__file__, [{"line": 3, "column": column}])
+    assert "setBreakpoints" not in debugger.commands()
+    session.set_breakpoints(__file__, [{"line": 3, "column": 1}])
+    debugger.wait_asked("setBreakpoints")

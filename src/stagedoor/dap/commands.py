@@ -156,6 +156,7 @@ _ROWS = (
         Shape("breakpoints", list),
         Shape("breakpoints[]", dict),
         Shape("breakpoints[].line", int, needed=True),
+        Shape("breakpoints[].column", int),
         *_CONDITIONS,
         ids=(_SOURCE,),
         paths=("source.path",),

@@ -38,11 +38,6 @@ class Debuggee:
         self.on_event: Callable[[Message], None] | None = None
 
     @property
-    def unanswered(self) -> int:
-        """How many requests it has not answered yet."""
-        return len(self._pending)
-
-    @property
     def unread(self) -> int:
         """How many bytes wait to be read by it."""
         return self._writer.transport.get_write_buffer_size()

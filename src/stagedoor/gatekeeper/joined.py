@@ -54,7 +54,7 @@ class Joined:
 
         All is sent at once: pydevd reads one request after the other.
         """
-        if self.is_set_up:
+        if self.is_set_up or not sessions:  # Whoever it was for may have left before it came to that.
             return None
         self.is_set_up = True
         first = sessions[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -58,6 +59,8 @@ class Session:
         self.is_known = False
         self._is_welcome = False
         self._held_back: list[Message] = []
+        #: How many of its requests each worker has not answered yet.
+        self._unanswered: Counter[str] = Counter()
         self._ids = IdTable()
         self._paths = self._mappings()
         self.requests = Requests(self._ids, self._send)
@@ -261,12 +264,15 @@ class Session:
         if worker is None or worker.joined is None:
             self._fail(message, "Its worker has ended.")
             return
-        debuggee, most = worker.joined.debuggee, self._company.patience.unanswered
-        if debuggee.unanswered >= most:
-            self.client.refuse(message, f"Worker {worker.pid} has not answered {most} requests yet.")
+        most = self._company.patience.unanswered
+        # Of this session's: what another one has asked for is no reason.
+        if self._unanswered[key] >= most:
+            self.client.refuse(message, f"Worker {worker.pid} has not answered {most} of your requests yet.")
             return
+        self._unanswered[key] += 1
 
         def answered(answer: Message | None) -> None:
+            self._unanswered[key] -= 1
             if self._phase == Phase.OVER:
                 return
             if answer is None:
@@ -282,7 +288,7 @@ class Session:
         # Its thread may serve somebody else when this comes there: the worker compares. A client's own word is no number.
         own = {key: value for key, value in arguments.items() if key != "stagedoor"}
         addressee = {} if number is None or own == {"request": number} else {"stagedoor": {"request": number}}
-        debuggee.request(command, own | addressee, answered)
+        worker.joined.request(command, own | addressee, answered)
 
     def _fail(self, message: Message, sentence: str, *, show_user: bool = True) -> None:
         """What a message was to be done to is not there, or not any more."""
@@ -345,6 +351,7 @@ class Session:
             if request.worker is worker:
                 self.say(f"{request.name} is no longer paused: its worker's debugger has ended.", important=True)
         self.requests.parted(worker.key)
+        self._unanswered.pop(worker.key, None)
         self.wanted.parted(worker.key)
 
     def moved(self) -> None:
