@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ServeGated
+from stagedoor.access.passes import make_passes
 from stagedoor.dap.client import WaitFailed
 from stagedoor.worker.joining import JOIN_PATIENCE
 from support.gatekeepers import GatedServer
@@ -109,3 +110,21 @@ def test_the_end_of_the_window_does_not_wait_for_the_import(serve_gated: ServeGa
     loaded.touch()
     server.wait_until_no_thread()
     assert os.path.exists(loaded)
+
+
+def test_whoever_attaches_while_the_debugger_is_loaded_is_heard_of(serve_gated: ServeGated, tmp_path: Path) -> None:
+    loaded = tmp_path / "loaded"
+    slow = slow_until(tmp_path, f"os.path.exists({str(loaded)!r})")
+    server = serve_gated("gunicorn", "workers=1 threads=4", PYTHONPATH=slow)
+    server.open()
+    server.joined()
+    anna, ben = (make_passes(name, str(server.token())) for name in ("anna", "ben"))
+    server.ide("view", token=anna.attach)
+    # By now the worker loads it.
+    ide = server.ide("view", token=ben.attach)
+    pending = server.start_get("/view?bens", ALLOWED, {"X-Stagedoor-Token": ben.request})
+    loaded.touch()
+    stop = ide.stopped()
+    assert stop.locals()["query"] == "'bens'"
+    stop.resume()
+    assert pending.answer().body == "total 7 for bens"

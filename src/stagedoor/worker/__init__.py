@@ -16,6 +16,7 @@ processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and :mod:`.sh
   may be paused, and never wait for a start.
 - *stagedoor-window*, one a run. It alone begins, speaks with the gatekeeper, brings pydevd, looks at the switch without a
   request, ends what is paused too long, and stops everything.
+- *stagedoor-loading*, for as long as the debugger is being imported: the window's thread hears meanwhile who attaches.
 - *pydevd's*, from its start to its stop: they read what the gatekeeper asks for all sessions (of listen: the client), and
   tell the run when they are configured.
 - *Whoever ends it*, with ``close`` or as the server ends: wakes the window's thread and waits for it, bounded. As the server

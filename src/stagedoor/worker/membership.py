@@ -8,6 +8,7 @@ the gatekeeper's Unix socket and listens nowhere.
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -67,6 +68,9 @@ class Membership(Run):
         self._joining = Joining()
         self._told_sessions: Sessions | None = None
         self._explained: set[tuple[str, str]] = set()
+        self._loader: threading.Thread | None = None
+        self._is_loaded = False
+        self._join_is_due = False
 
     def begin(self) -> None:
         refuse_other_debugger()
@@ -148,7 +152,10 @@ class Membership(Run):
                 self._send()
                 if self._joining.sessions.owners:
                     # The first matching request then finds debugpy imported, the slower half of a join.
-                    Tracing.prepare()
+                    self._load()
+            if self._join_is_due and self._is_loaded:
+                self._join_is_due = False
+                self._join()
         except (OSError, EOFError, ControlError):
             return True  # The gatekeeper is gone, and with it the debugging.
         return self.is_cancelled
@@ -159,7 +166,19 @@ class Membership(Run):
     def _send(self) -> None:
         for message in self._link.sent():
             if "join" in message:
-                self._join()
+                self._join_is_due = True
+                self._load()
+
+    def _load(self) -> None:
+        """Import the debugger, on a thread of its own: that may take seconds, in which others attach and leave."""
+        if self._loader is None:
+            self._loader = threading.Thread(target=self._prepare, name="stagedoor-loading", daemon=True)
+            self._loader.start()
+
+    def _prepare(self) -> None:
+        Tracing.prepare()
+        self._is_loaded = True
+        self._link.wake()
 
     def _join(self) -> None:
         """Start pydevd over a connection to the gatekeeper."""
