@@ -614,7 +614,7 @@ def test_a_client_cannot_heap_up_requests(start: Start) -> None:
 
 
 def test_a_client_that_does_not_read_is_cut_off_before_memory_runs_out(start: Start) -> None:
-    gatekeeper = start(patience=Patience(unread=2_000_000, idle=None))
+    gatekeeper = start(patience=Patience(kept=2_000_000, idle=None))
     worker = gatekeeper.worker()
     anna = None
     with closing(stuck_client(gatekeeper)):

@@ -255,6 +255,7 @@ class ScriptedDebugger:
     :param failing: commands that it answers with an error, and which.
     :param bodies: bodies of its answers.
     :param stuck: it reads nothing.
+    :param last: the command after which it reads nothing any more.
     """
 
     def __init__(
@@ -265,7 +266,9 @@ class ScriptedDebugger:
         failing: dict[str, str] | None = None,
         bodies: dict[str, dict[str, Any]] | None = None,
         stuck: bool = False,
+        last: str | None = None,
     ) -> None:
+        self._last = last
         self.received: list[wire.Message] = []
         self._mute, self._failing, self._bodies = mute, failing or {}, bodies or {}
         self._sending = threading.Lock()
@@ -324,6 +327,11 @@ class ScriptedDebugger:
         with self._sending:
             self._socket.sendall(data)
 
+    def answer(self, command: str, number: int = 0, body: dict[str, Any] | None = None) -> None:
+        """Answer one of the requests that it was mute to, by its number among those with that command."""
+        message = [message for message in self.received if message["command"] == command][number]
+        self.send_raw(wire.encode(wire.response(message, body or {}), 1))
+
     def wait_closed(self) -> None:
         """Wait until the gatekeeper has hung up."""
         self._thread.join(5)
@@ -336,6 +344,8 @@ class ScriptedDebugger:
                 for message in decoder.feed(data):
                     self.received.append(message)
                     self._answer(message)
+                    if message["command"] == self._last:
+                        return
 
     def _answer(self, message: wire.Message) -> None:
         command = message["command"]

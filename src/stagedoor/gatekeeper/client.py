@@ -14,6 +14,7 @@ from stagedoor.dap.wire import Message
 
 from .capabilities import CAPABILITIES
 from .patience import Patience
+from .tally import Tally
 
 
 class Session(Protocol):
@@ -58,6 +59,10 @@ class Client:
         self._parting = False
         self._backlog = bytearray()
         self._catching_up: asyncio.Task[None] | None = None
+        #: What is kept for it, and for its session.
+        self.tally = Tally(patience.kept)
+        self.tally.measure(lambda: self._writer.transport.get_write_buffer_size() + len(self._backlog))
+        self.tally.exceeded = self.abort
 
     @property
     def is_undecided(self) -> bool:
@@ -66,7 +71,7 @@ class Client:
 
     def send(self, message: Message) -> None:
         """Send it one message; without effect once it is gone."""
-        if self._writer.is_closing():
+        if self._writer.is_closing() or not (self._parting or self.tally.check()):
             return
         data, unread = wire.encode(message, next(self._seq)), self._writer.transport.get_write_buffer_size()
         if not unread and not self._backlog:
@@ -74,10 +79,7 @@ class Client:
             return
         # Not written at once: the time that asyncio takes for that grows with the number of pieces that wait.
         self._backlog += data
-        if unread + len(self._backlog) > self._patience.unread:
-            self.lost = f"its client does not read: {self._patience.unread >> 20} MiB waited for it"
-            self.abort()
-        elif self._catching_up is None or self._catching_up.done():
+        if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
 
     def say(self, text: str, category: str = "console") -> None:
@@ -98,6 +100,14 @@ class Client:
         if not self._parting:
             self.send(wire.event("terminated"))
             self._await_farewell()
+
+    def cut_off(self, sentence: str) -> None:
+        """End its session, and let go of what waits for it: it hears why, if it reads."""
+        self._backlog.clear()
+        self._parting = True
+        self.say(sentence, "important")
+        self.send(wire.event("terminated"))
+        self._await_farewell()
 
     def close(self) -> None:
         """Send what is waiting, and end the connection."""

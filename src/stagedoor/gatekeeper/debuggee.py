@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from stagedoor.dap import wire
 from stagedoor.dap.wire import Message
+
+from .tally import PER_REQUEST, Tally
 
 #: Called with the answer to a request, or with ``None`` where the debugger is gone.
 Answered = Callable[[Message | None], None]
@@ -16,6 +21,21 @@ Answered = Callable[[Message | None], None]
 
 class DebuggeeGone(Exception):
     """The worker's debugger closed its connection, or broke the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that is not answered yet."""
+
+    answered: Answered
+    tally: Tally | None
+    size: int
+    own: bool
+
+    def over(self, answer: Message | None) -> None:
+        if self.tally is not None:
+            self.tally.let_go(self.size)
+        self.answered(answer)
 
 
 class Debuggee:
@@ -31,8 +51,13 @@ class Debuggee:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        # To be told as soon as it has read all of it.
+        writer.transport.set_write_buffer_limits(0)
         self._seq = itertools.count(1)
-        self._pending: dict[int, Answered] = {}
+        self._pending: dict[int, _Asked] = {}
+        #: What waits to be read by it, besides what the transport holds: nothing is taken out of that again.
+        self._outbox: deque[tuple[int, bytes]] = deque()
+        self._catching_up: asyncio.Task[None] | None = None
         self._gone = False
         #: Who gets its events.
         self.on_event: Callable[[Message], None] | None = None
@@ -40,16 +65,51 @@ class Debuggee:
     @property
     def unread(self) -> int:
         """How many bytes wait to be read by it."""
-        return self._writer.transport.get_write_buffer_size()
+        return self._writer.transport.get_write_buffer_size() + sum(len(data) for _, data in self._outbox)
 
-    def request(self, command: str, arguments: Mapping[str, Any] | None, answered: Answered) -> None:
-        """Send a request now."""
+    def request(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None,
+        answered: Answered,
+        *,
+        tally: Tally | None = None,
+        own: bool = False,
+    ) -> None:
+        """Send a request now, or as soon as it reads.
+
+        :param tally: counts what that makes us keep, until it is answered.
+        :param own: it is forgotten with that (:meth:`forget`).
+        """
         if self._gone:
             answered(None)
             return
         seq = next(self._seq)
-        self._pending[seq] = answered
-        self._writer.write(wire.encode(wire.request(command, arguments), seq))
+        data = wire.encode(wire.request(command, arguments), seq)
+        self._pending[seq] = _Asked(answered, tally, len(data) + PER_REQUEST, own)
+        if not self._outbox and not self._writer.transport.get_write_buffer_size():
+            self._writer.write(data)
+        else:
+            self._outbox.append((seq, data))
+            if self._catching_up is None or self._catching_up.done():
+                self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
+        if tally is not None:
+            tally.keep(len(data) + PER_REQUEST)
+
+    def forget(self, tally: Tally) -> None:
+        """A session has gone: nothing of what it alone has asked is sent any more, or kept."""
+        own = {seq for seq, asked in self._pending.items() if asked.tally is tally and asked.own}
+        unsent = {seq for seq, _ in self._outbox} & own
+        self._outbox = deque(each for each in self._outbox if each[0] not in unsent)
+        for seq in own:
+            del self._pending[seq]
+
+    async def _catch_up(self) -> None:
+        with suppress(OSError):
+            while self._outbox:
+                await self._writer.drain()
+                if self._outbox:  # Unless the session that has asked is gone by now.
+                    self._writer.write(self._outbox.popleft()[1])
 
     def ask(self, command: str, arguments: Mapping[str, Any] | None = None) -> asyncio.Future[Message]:
         """Send a request now; the future is its response, or :class:`DebuggeeGone`."""
@@ -85,9 +145,9 @@ class Debuggee:
 
     def _take(self, message: Message) -> None:
         if message["type"] == "response":
-            answered = self._pending.pop(message["request_seq"], None)
-            if answered is not None:
-                answered(message)
+            asked = self._pending.pop(message["request_seq"], None)
+            if asked is not None:
+                asked.over(message)
         elif message["type"] == "event" and self.on_event is not None:
             self.on_event(message)
 
@@ -96,7 +156,8 @@ class Debuggee:
         self._gone = True
         pending = list(self._pending.values())
         self._pending.clear()
-        for answered in pending:
-            answered(None)
+        self._outbox.clear()
+        for asked in pending:
+            asked.over(None)
         # Not close(), which would wait for as long as a worker that was stopped does not read.
         self._writer.transport.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ from stagedoor.dap import wire
 from stagedoor.dap.ids import OWN, IdTable
 from stagedoor.dap.paths import PathMappings
 from stagedoor.dap.wire import Message
+
+from .tally import PER_MODULE
+
+#: How many places to jump to a session has at the same time.
+_TARGETS = 16
 
 
 class SourceRefused(Exception):
@@ -27,6 +33,9 @@ class Files:
         self.paths = paths
         self._ids = ids
         self._modules: dict[str, Message] = {}
+        self._targets: deque[int] = deque()
+        #: Bytes that the modules take, about.
+        self.size = 0
 
     def module(self, body: Mapping[str, Any]) -> Message | None:
         """The event with which the session hears of a module, once, however many workers have it."""
@@ -35,6 +44,7 @@ class Files:
             return None
         shown = {**module, "id": self._ids.given(OWN, "module", path), "path": self.paths.to_client(path)}
         self._modules[path] = shown
+        self.size += PER_MODULE + len(path)
         return wire.event("module", {"reason": "new", "module": shown})
 
     def modules(self) -> list[Message]:
@@ -58,4 +68,9 @@ class Files:
     def goto_target(self, path: str, line: int) -> Message:
         """A place to jump to: pydevd gives it a number of its own in each worker."""
         number = self._ids.given(OWN, "goto", (path, line))
+        # It is asked for right before the jump.
+        if number not in self._targets:
+            self._targets.append(number)
+            if len(self._targets) > _TARGETS:
+                self._ids.forget("goto", self._targets.popleft())
         return {"id": number, "label": f"{self.paths.to_client(path)}:{line}", "line": line}

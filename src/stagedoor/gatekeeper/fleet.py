@@ -11,6 +11,7 @@ from stagedoor.dap.wire import Message
 from .debuggee import Debuggee
 from .joined import Joined
 from .patience import Patience
+from .tally import Tally
 from .wanted import Wanted
 from .workers import Worker
 
@@ -60,31 +61,38 @@ class Fleet:
             else:
                 self._attached.start(self._set_up(worker, worker.joined))
 
-    def let_go(self, wanted: Wanted) -> None:
-        """One of them has gone."""
+    def let_go(self, wanted: Wanted, tally: Tally) -> None:
+        """One of them has gone.
+
+        :param tally: its own.
+        """
         for joined in self._joined():
+            joined.debuggee.forget(tally)
             joined.leave(wanted.key)
             self._bring_up_to_date(joined, wanted)
             if not self._attached.wanted:
                 joined.disconnect()
 
-    def set_breakpoints(self, paths: Iterable[str]) -> list[Awaitable[None]]:
-        """Somebody has other breakpoints in these files; returns what is to be waited for."""
+    def set_breakpoints(self, paths: Iterable[str], tally: Tally) -> list[Awaitable[None]]:
+        """Somebody has other breakpoints in these files; returns what is to be waited for.
+
+        :param tally: of that session.
+        """
         for joined in self._joined():
             for path in paths:
-                joined.set_breakpoints(self._attached.wanted, path)
+                joined.set_breakpoints(self._attached.wanted, path, tally)
         return [joined.settled() for joined in self._joined()]
 
-    def set_functions(self) -> list[Awaitable[None]]:
+    def set_functions(self, tally: Tally) -> list[Awaitable[None]]:
         """The same for breakpoints on functions."""
         for joined in self._joined():
-            joined.set_functions(self._attached.wanted)
+            joined.set_functions(self._attached.wanted, tally)
         return [joined.settled() for joined in self._joined()]
 
-    def set_filters(self) -> list[Awaitable[None]]:
+    def set_filters(self, tally: Tally) -> list[Awaitable[None]]:
         """The same for errors."""
         for joined in self._joined():
-            joined.set_filters(self._attached.wanted)
+            joined.set_filters(self._attached.wanted, tally)
         return [joined.settled() for joined in self._joined()]
 
     async def settled(self) -> None:
@@ -113,7 +121,7 @@ class Fleet:
         """A worker has brought its debugger."""
         if worker.joined is not None:
             self.parted(worker, worker.joined.debuggee)
-        joined = worker.joined = Joined(worker.key, debuggee, self._patience)
+        joined = worker.joined = Joined(worker.key, debuggee, lambda: self._attached.wanted, self._patience)
         worker.joined_at = time.monotonic()
         debuggee.on_event = lambda event: self._attached.heard(worker, joined, event)
         if self._attached.wanted:

@@ -13,6 +13,7 @@ from . import breakpoints
 from .breakpoints import Breakpoint
 from .debuggee import Answered, Debuggee, DebuggeeGone
 from .patience import Patience
+from .tally import Tally
 from .wanted import Wanted
 
 #: What of a client's ``initialize`` pydevd reads.
@@ -32,21 +33,27 @@ class Joined:
 
     :param key: the worker's.
     :param debuggee: its connection.
-    :param wanted: gives the sessions that it is for, the first of which decides what concerns the whole process.
+    :param wanted: gives what the sessions want that it is for, the first of which decides what concerns the whole process.
     :param patience: how long it may take for an answer.
     """
 
-    def __init__(self, key: str, debuggee: Debuggee, patience: Patience) -> None:
+    def __init__(
+        self, key: str, debuggee: Debuggee, wanted: Callable[[], Sequence[Wanted]], patience: Patience
+    ) -> None:
         self.key = key
         self.debuggee = debuggee
         #: Whether it is set up, so that requests stop.
         self.configured = False
         #: Whose settings it has, of those that concern the whole process.
         self.settings_of: str | None = None
+        self._wanted = wanted
         self._patience = patience
         #: Whether it has been told what the sessions want, or is just being told.
         self.is_set_up = False
         self._files: set[str] = set()
+        #: The files whose breakpoints it is just setting, and whether they have changed since. Each is told once more when
+        #: it has answered: one that is slow, or stuck, is not sent every change.
+        self._setting: dict[str, bool] = {}
         self._unanswered: set[asyncio.Future[None]] = set()
 
     async def set_up(self, sessions: Sequence[Wanted]) -> str | None:
@@ -82,30 +89,43 @@ class Joined:
         self.set_functions(sessions)
         self.set_filters(sessions)
 
-    def set_breakpoints(self, sessions: Sequence[Wanted], path: str) -> None:
-        """Let it have the breakpoints of one file as they are now."""
+    def set_breakpoints(self, sessions: Sequence[Wanted], path: str, tally: Tally | None = None) -> None:
+        """Let it have the breakpoints of one file as they are now.
+
+        :param tally: of the session that has changed them.
+        """
         whose = [each for session in sessions for each in session.in_file(path)]
         if not self.is_set_up or (not whose and path not in self._files):
             return
+        if path in self._setting:
+            self._setting[path] = True
+            return
+        setting = self._setting
+        setting[path] = False
         self._files.add(path)
         if not whose:
             self._files.discard(path)
         arguments = {"source": {"path": path}, "breakpoints": breakpoints.for_worker(whose)}
-        self._set("setBreakpoints", arguments, [[each] for each in whose], sessions)
 
-    def set_functions(self, sessions: Sequence[Wanted]) -> None:
+        def done() -> None:
+            if setting.pop(path) and setting is self._setting:
+                self.set_breakpoints(self._wanted(), path)
+
+        self._set("setBreakpoints", arguments, [[each] for each in whose], sessions, tally, done)
+
+    def set_functions(self, sessions: Sequence[Wanted], tally: Tally | None = None) -> None:
         """The same for breakpoints on functions."""
         entries, whose = breakpoints.functions_for_worker(each for session in sessions for each in session.functions)
-        self._set("setFunctionBreakpoints", {"breakpoints": entries}, whose, sessions)
+        self._set("setFunctionBreakpoints", {"breakpoints": entries}, whose, sessions, tally)
 
-    def set_filters(self, sessions: Sequence[Wanted]) -> None:
+    def set_filters(self, sessions: Sequence[Wanted], tally: Tally | None = None) -> None:
         """The same for the errors on which requests stop: those that anybody asks for, and who asks for which."""
         if not self.is_set_up:
             return
         whose = {session.key: {"filters": session.filters} for session in sessions}
-        self._send("stagedoorFilters", {"sessions": whose})
+        self._send("stagedoorFilters", {"sessions": whose}, tally=tally)
         filters = sorted({name for session in sessions for name in session.filters})
-        self._send("setExceptionBreakpoints", {"filters": filters})
+        self._send("setExceptionBreakpoints", {"filters": filters}, tally=tally)
 
     def leave(self, key: str) -> None:
         """A session has gone: its requests run on."""
@@ -118,6 +138,7 @@ class Joined:
             return
         self.is_set_up = self.configured = False
         self._files.clear()
+        self._setting = {}
         answer = self.debuggee.ask("disconnect", FORCED_DISCONNECT)
 
         def give_up() -> None:
@@ -128,14 +149,22 @@ class Joined:
 
     async def settled(self) -> None:
         """Wait until it has answered everything that it was told."""
-        if self._unanswered:
+        while self._unanswered:
             await asyncio.wait(set(self._unanswered))
 
-    def request(self, command: str, arguments: Any, answered: Answered) -> None:
+    def request(self, command: str, arguments: Any, answered: Answered, tally: Tally | None = None) -> None:
         """A session's own request."""
-        self.debuggee.request(command, arguments, answered)
+        self.debuggee.request(command, arguments, answered, tally=tally, own=True)
 
-    def _set(self, command: str, arguments: Any, whose: list[list[Breakpoint]], sessions: Sequence[Wanted]) -> None:
+    def _set(
+        self,
+        command: str,
+        arguments: Any,
+        whose: list[list[Breakpoint]],
+        sessions: Sequence[Wanted],
+        tally: Tally | None,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
         if not self.is_set_up:
             return
 
@@ -146,9 +175,16 @@ class Joined:
                 for each in group if isinstance(said, dict) else ():
                     of[each.session].confirm(self.key, each, said)
 
-        self._send(command, arguments, taken)
+        self._send(command, arguments, taken, done, tally)
 
-    def _send(self, command: str, arguments: Any, taken: Callable[[Message], None] | None = None) -> None:
+    def _send(
+        self,
+        command: str,
+        arguments: Any,
+        taken: Callable[[Message], None] | None = None,
+        done: Callable[[], None] = lambda: None,
+        tally: Tally | None = None,
+    ) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unanswered.add(future)
 
@@ -156,8 +192,9 @@ class Joined:
             # At once, and not when the loop comes to it: the next message may be a stop at one of them.
             if message is not None and message["success"] and taken is not None:
                 taken(message)
+            done()
             self._unanswered.discard(future)
             if not future.done():
                 future.set_result(None)
 
-        self.debuggee.request(command, arguments, answered)
+        self.debuggee.request(command, arguments, answered, tally=tally)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stagedoor.dap import wire
-
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -24,9 +22,10 @@ class Patience:
     #: Messages that are read from a client before its ``attach`` is let in. VS Code sends two; whoever keeps on talking
     #: would keep this process from everybody else.
     handshake_messages: int = 100
-    #: What may wait for a client that does not read; then its connection ends. More than the largest message of a
-    #: debugger, and a bound on what this process keeps for a client that is stuck.
-    unread: int = 2 * wire.DEBUGGER_BODY_CAP
+    #: What this process keeps for one connection and its session, because a client or a worker does not read or answer, and
+    #: of what they have told; then that session ends. One message may come on top of it, of up to
+    #: :data:`~stagedoor.dap.wire.DEBUGGER_BODY_CAP` bytes.
+    kept: int = 32 * 1024 * 1024
     #: Connections that are no session, at most: they have not attached yet, or were refused and have a moment to say
     #: farewell. For one more one of them ends: see :func:`~.crowd.to_evict`.
     waiting: int = 64

@@ -22,6 +22,7 @@ from .company import Company
 from .deeds import Deeds
 from .files import Files, SourceRefused
 from .requests import Requests
+from .tally import PER_BREAKPOINT, PER_NUMBER, PER_REQUEST
 from .wanted import Wanted
 from .workers import Worker
 
@@ -61,6 +62,7 @@ class Session:
         self._held_back: list[Message] = []
         #: How many of its requests each worker has not answered yet.
         self._unanswered: Counter[str] = Counter()
+        self._held_back_size = 0
         self._ids = IdTable()
         self._paths = self._mappings()
         self.requests = Requests(self._ids, self._send)
@@ -72,6 +74,15 @@ class Session:
             key, allowed.arguments, self._ids, self._paths, self._send, self._deeds.instrumented
         )  # fmt: skip
         self._files = Files(self._ids, self._paths)
+        for gauge in (
+            lambda: len(self._ids) * PER_NUMBER,
+            lambda: self.wanted.size,
+            lambda: self._files.size,
+            lambda: self._held_back_size,
+        ):
+            client.tally.measure(gauge)
+        # Not at once: whoever has found out is in the middle of something.
+        client.tally.exceeded = self._too_much
         self._answers: dict[str, Callable[[Message, Concern], None]] = {
             "configurationDone": self._configure,
             "setBreakpoints": self._set_breakpoints,
@@ -112,6 +123,8 @@ class Session:
     def request(self, message: Message) -> None:
         """A request of the client's."""
         command = message["command"]
+        if command not in FAREWELLS and not self.client.tally.check():
+            return
         if command in FAREWELLS:
             self._company.release(self)
             self.client.part()
@@ -150,28 +163,34 @@ class Session:
 
     def _set_breakpoints(self, message: Message, concern: Concern) -> None:
         path, found = self.wanted.set_breakpoints(message["arguments"])
-        waits = self._company.fleet.set_breakpoints({path}) if self.configured else ()
+        waits = self._company.fleet.set_breakpoints({path}, self.client.tally) if self.configured else ()
         self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
 
     def _set_functions(self, message: Message, concern: Concern) -> None:
         found = self.wanted.set_functions(message.get("arguments") or {})
-        waits = self._company.fleet.set_functions() if self.configured else ()
+        waits = self._company.fleet.set_functions(self.client.tally) if self.configured else ()
         self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
 
     def _set_filters(self, message: Message, concern: Concern) -> None:
         self.wanted.filters = [str(name) for name in (message.get("arguments") or {}).get("filters") or ()]
-        self._answer(message, self._company.fleet.set_filters() if self.configured else (), lambda: None)
+        self._answer(
+            message, self._company.fleet.set_filters(self.client.tally) if self.configured else (), lambda: None
+        )
 
     def _answer(self, message: Message, waits: Sequence[Awaitable[None]], body: Callable[[], Any]) -> None:
         """Answer as soon as the workers have, if that is soon: what they say later is told by events."""
+        entries = (message.get("arguments") or {}).get("breakpoints") or ()
+        size = PER_REQUEST + PER_BREAKPOINT * len(entries)
 
         async def answer() -> None:
             with_all = asyncio.gather(*waits)
             await asyncio.wait([with_all], timeout=self._company.patience.confirmed)
             with_all.cancel()
+            self.client.tally.let_go(size)
             self.client.send(wire.response(message, body()))
 
         if waits:
+            self.client.tally.keep(size)
             self._company.start(answer())
         else:
             self.client.send(wire.response(message, body()))
@@ -217,7 +236,8 @@ class Session:
                 {**concern.arguments, "targetId": targets[0].get("id")}, dict,
             )  # fmt: skip
 
-        worker.joined.request("gotoTargets", {"source": {"path": path}, "line": line}, found)
+        arguments = {"source": {"path": path}, "line": line}
+        worker.joined.request("gotoTargets", arguments, found, self.client.tally)
 
     def _system_info(self, message: Message, concern: Concern) -> None:
         joined = next((worker for worker in self._company.workers if worker.joined is not None), None)
@@ -288,7 +308,7 @@ class Session:
         # Its thread may serve somebody else when this comes there: the worker compares. A client's own word is no number.
         own = {key: value for key, value in arguments.items() if key != "stagedoor"}
         addressee = {} if number is None or own == {"request": number} else {"stagedoor": {"request": number}}
-        worker.joined.request(command, own | addressee, answered)
+        worker.joined.request(command, own | addressee, answered, self.client.tally)
 
     def _fail(self, message: Message, sentence: str, *, show_user: bool = True) -> None:
         """What a message was to be done to is not there, or not any more."""
@@ -319,6 +339,7 @@ class Session:
             for message in self._held_back:
                 self.client.send(message)
             self._held_back.clear()
+            self._held_back_size = 0
 
     def event(self, worker: Worker, number: int, name: str, body: dict[str, Any], place: str = "") -> None:
         """One of its requests says something.
@@ -359,12 +380,25 @@ class Session:
         self._paths = self._files.paths = self._mappings()
         changed = self.wanted.moved(self._paths)
         if self.configured:
-            self._company.fleet.set_breakpoints(changed)
+            self._company.fleet.set_breakpoints(changed, self.client.tally)
 
     def over(self) -> None:
         """It has ended."""
         self._phase = Phase.OVER
         self._deeds.tell_unrecorded()
+
+    def _too_much(self) -> None:
+        asyncio.get_running_loop().call_soon(self._end_for_too_much)
+
+    def _end_for_too_much(self) -> None:
+        if self.client.session is self:
+            self.client.lost = "too much would have been kept for it"
+            self._company.release(self)
+            self.client.cut_off(
+                f"Stagedoor: this session was ended: more than {self.client.tally.limit // 2**20} MiB would have been kept"
+                " for it, of messages that its client or a worker does not read or answer, and of what it has set. Your"
+                " requests run on. Attach again."
+            )
 
     def _mappings(self) -> PathMappings:
         return PathMappings.of_attach(self._attach.get("arguments") or {}, self._company.working_directory)
@@ -377,4 +411,6 @@ class Session:
         if self._is_welcome:
             self.client.send(message)
         else:
-            self._held_back.append(message)
+            if self.client.tally.check():
+                self._held_back.append(message)
+                self._held_back_size += len(wire.encode(message, 0))

@@ -204,7 +204,7 @@ class Sessions:
         if not was_configured:
             return
         self._tell_workers()
-        self.fleet.let_go(session.wanted)
+        self.fleet.let_go(session.wanted, session.client.tally)
         address = session.client.address
         lost = session.client.lost
         sentence = f"{session.who} has detached" if lost is None else f"{session.who} was cut off, because {lost}"

@@ -12,6 +12,7 @@ from stagedoor.dap.wire import Message
 
 from . import breakpoints
 from .breakpoints import Breakpoint
+from .tally import PER_BREAKPOINT
 
 Entries = Iterable[Mapping[str, Any]]
 
@@ -47,6 +48,9 @@ class Wanted:
         self._send = send
         self._instrumented = instrumented
         self._files: dict[str, list[Breakpoint]] = {}
+        self._by_number: dict[int, Breakpoint] = {}
+        #: Bytes that they take, about.
+        self.size = 0
 
     def files(self) -> list[str]:
         """The files on this server in which it has breakpoints."""
@@ -106,7 +110,7 @@ class Wanted:
 
     def confirm(self, worker: str, each: Breakpoint, answer: Mapping[str, Any]) -> None:
         """A worker says something of one of this session's breakpoints, unless that has been taken back since."""
-        if each in self._all():
+        if self._by_number.get(each.id) is each:
             changed = breakpoints.take(worker, each, answer)
             self._ids.also(each.id, worker, each.confirmed[worker].inner)
             self.tell([each] if changed else ())
@@ -114,7 +118,7 @@ class Wanted:
     def called(self, worker: str, inner: object) -> Breakpoint | None:
         """The breakpoint that a worker calls ``inner``, if it is one of this session's."""
         number = self._ids.known(worker, "breakpoint", inner) if type(inner) is int else None
-        return next((each for each in self._all() if each.id == number), None)
+        return self._by_number.get(number) if number is not None else None
 
     def parted(self, worker: str) -> None:
         """A worker's debugger has gone."""
@@ -128,6 +132,8 @@ class Wanted:
         number = self._ids.given(OWN, "breakpoint", object())
         each = Breakpoint(self.key, number, dict(entry), path, source)
         self._look(each)
+        self._by_number[number] = each
+        self.size += _size(each)
         return each
 
     def _look(self, each: Breakpoint) -> None:
@@ -138,3 +144,9 @@ class Wanted:
     def _replace(self, found: Iterable[Breakpoint]) -> None:
         for each in found:
             self._ids.forget("breakpoint", each.id)
+            del self._by_number[each.id]
+            self.size -= _size(each)
+
+
+def _size(each: Breakpoint) -> int:
+    return PER_BREAKPOINT + sum(len(text) for text in each.entry.values() if isinstance(text, str))
