@@ -63,6 +63,11 @@ class Debuggee:
         self.on_event: Callable[[Message], None] | None = None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether its connection has ended."""
+        return self._gone
+
+    @property
     def unread(self) -> int:
         """How many bytes wait to be read by it."""
         return self._writer.transport.get_write_buffer_size() + sum(len(data) for _, data in self._outbox)

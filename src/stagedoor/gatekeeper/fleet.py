@@ -29,6 +29,9 @@ class Attached(Protocol):
     def parted(self, worker: Worker) -> None:
         """A worker's debugger has gone."""
 
+    def slow(self, worker: Worker, path: str) -> None:
+        """A debugger takes long for the breakpoints of a file."""
+
     def say(self, sentence: str) -> None:
         """Write a line to every debug console."""
 
@@ -122,6 +125,7 @@ class Fleet:
         if worker.joined is not None:
             self.parted(worker, worker.joined.debuggee)
         joined = worker.joined = Joined(worker.key, debuggee, lambda: self._attached.wanted, self._patience)
+        joined.on_slow = lambda path: self._attached.slow(worker, path)
         worker.joined_at = time.monotonic()
         debuggee.on_event = lambda event: self._attached.heard(worker, joined, event)
         if self._attached.wanted:

@@ -54,6 +54,9 @@ class Joined:
         #: The files whose breakpoints it is just setting, and whether they have changed since. Each is told once more when
         #: it has answered: one that is slow, or stuck, is not sent every change.
         self._setting: dict[str, bool] = {}
+        #: Called with a file of which setting the breakpoints takes long.
+        self.on_slow: Callable[[str], None] = lambda path: None
+        self._slow: asyncio.TimerHandle | None = None
         self._unanswered: set[asyncio.Future[None]] = set()
 
     async def set_up(self, sessions: Sequence[Wanted]) -> str | None:
@@ -69,6 +72,22 @@ class Joined:
         steps = [self.debuggee.ask("initialize", _INITIALIZE), self.debuggee.ask("attach", first.settings)]
         self._set_everything(sessions)
         steps.append(self.debuggee.ask("configurationDone", {}))
+        *first_steps, last = steps
+        if (failed := await self._failed(first_steps)) is not None:
+            return failed
+        try:
+            # Which may take pydevd long, and is no fault of its.
+            async with asyncio.timeout(self._patience.setting):
+                await self.settled()
+        except TimeoutError:
+            return f"it has not set its breakpoints within {self._patience.setting:g} s"
+        if (failed := await self._failed([last])) is not None:
+            return failed
+        # Unless everybody has left meanwhile.
+        self.configured = self.is_set_up
+        return None
+
+    async def _failed(self, steps: list[asyncio.Future[Message]]) -> str | None:
         try:
             async with asyncio.timeout(self._patience.answer):
                 for step in steps:
@@ -79,8 +98,6 @@ class Joined:
             return "it has ended"
         except TimeoutError:
             return f"it did not answer within {self._patience.answer:g} s"
-        # Unless everybody has left meanwhile.
-        self.configured = self.is_set_up
         return None
 
     def _set_everything(self, sessions: Sequence[Wanted]) -> None:
@@ -108,10 +125,27 @@ class Joined:
         arguments = {"source": {"path": path}, "breakpoints": breakpoints.for_worker(whose)}
 
         def done() -> None:
-            if setting.pop(path) and setting is self._setting:
-                self.set_breakpoints(self._wanted(), path)
+            has_changed = setting.pop(path)
+            if setting is self._setting:
+                self._watch()
+                if has_changed:
+                    self.set_breakpoints(self._wanted(), path)
 
         self._set("setBreakpoints", arguments, [[each] for each in whose], sessions, tally, done)
+        if self._slow is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        """See to it that it is said if the first of what it is setting takes long: it does one after the other."""
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+        if path := next(iter(self._setting), None):
+            self._slow = asyncio.get_running_loop().call_later(self._patience.slow, self._is_slow, path)
+
+    def _is_slow(self, path: str) -> None:
+        if not self.debuggee.is_gone:
+            self.on_slow(path)
 
     def set_functions(self, sessions: Sequence[Wanted], tally: Tally | None = None) -> None:
         """The same for breakpoints on functions."""
@@ -139,6 +173,7 @@ class Joined:
         self.is_set_up = self.configured = False
         self._files.clear()
         self._setting = {}
+        self._watch()
         answer = self.debuggee.ask("disconnect", FORCED_DISCONNECT)
 
         def give_up() -> None:

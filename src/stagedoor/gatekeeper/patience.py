@@ -38,6 +38,11 @@ class Patience:
     confirmed: float = 0.3
     #: That pydevd has for an answer to one of the requests with which it is set up and left.
     answer: float = 5.0
+    #: That it has for its breakpoints until it is said that it takes long: pydevd compares each one with each line of its
+    #: function, which took 13 s for 200 in one of 6,000 lines.
+    slow: float = 1.0
+    #: And until it is given up, while it is being set up.
+    setting: float = 60.0
     #: Sessions at the same time.
     sessions: int = 16
     #: Requests of a client that may be unanswered at the same time.

@@ -328,6 +328,10 @@ class Session:
         """Write a line to the developer's debug console."""
         self.client.say(f"Stagedoor: {sentence}", "important" if important else "console")
 
+    def shown(self, path: str) -> str:
+        """What its client calls a file of this server's."""
+        return self._paths.to_client(path)
+
     def welcome(self, sentence: str) -> None:
         """Answer its ``attach``: from now on its requests stop."""
         if not self._is_welcome:

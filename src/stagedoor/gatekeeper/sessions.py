@@ -244,6 +244,15 @@ class Sessions:
         """A debugger says something by itself."""
         self._events.take(worker, joined, event)
 
+    def slow(self, worker: Worker, path: str) -> None:
+        """A debugger takes long for the breakpoints of a file: those hear it whose these are."""
+        for session in self.attached:
+            if session.wanted.in_file(path):
+                session.say(
+                    f"worker {worker.pid} is still setting breakpoints in {session.shown(path)}. Its requests run on"
+                    " meanwhile, and may not stop there yet."
+                )
+
     def parted(self, worker: Worker) -> None:
         """A worker's debugger has gone."""
         paused = any(request.worker is worker for each in self.attached for request in each.requests.paused)
