@@ -269,6 +269,7 @@ class ScriptedDebugger:
         last: str | None = None,
     ) -> None:
         self._last = last
+        self._held: list[wire.Message] = []
         self.received: list[wire.Message] = []
         self._mute, self._failing, self._bodies = mute, failing or {}, bodies or {}
         self._sending = threading.Lock()
@@ -332,6 +333,12 @@ class ScriptedDebugger:
         message = [message for message in self.received if message["command"] == command][number]
         self.send_raw(wire.encode(wire.response(message, body or {}), 1))
 
+    def unmute(self) -> None:
+        """Answer what it was mute to, and all that comes."""
+        self._mute = ()
+        while self._held:
+            self._answer(self._held.pop(0))
+
     def wait_closed(self) -> None:
         """Wait until the gatekeeper has hung up."""
         self._thread.join(5)
@@ -353,6 +360,8 @@ class ScriptedDebugger:
             self.send_raw(wire.encode(wire.error_response(message, self._failing[command]), 1))
         elif command not in self._mute:
             self.send_raw(wire.encode(wire.response(message, self._bodies.get(command, {})), 1))
+        else:
+            self._held.append(message)
 
     def close(self) -> None:
         with suppress(OSError):

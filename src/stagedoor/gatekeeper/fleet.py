@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from stagedoor.dap.wire import Message
 
 from .debuggee import Debuggee
-from .joined import Joined
+from .joined import Joined, Overtaken
 from .patience import Patience
 from .tally import Tally
 from .wanted import Wanted
@@ -132,7 +132,12 @@ class Fleet:
             self._attached.start(self._set_up(worker, joined))
 
     async def _set_up(self, worker: Worker, joined: Joined) -> None:
-        failed = await joined.set_up(self._attached.wanted)
+        if not self._attached.wanted:  # Since a moment.
+            return
+        try:
+            failed = await joined.set_up(self._attached.wanted)
+        except Overtaken:
+            return
         if worker.joined is not joined or not self._attached.wanted:
             return
         if failed is None:

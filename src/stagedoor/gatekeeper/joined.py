@@ -28,6 +28,10 @@ _INITIALIZE = {
 }
 
 
+class Overtaken(Exception):
+    """What was to be set up is being set up by another already, or everybody has left meanwhile."""
+
+
 class Joined:
     """The debugger of one worker.
 
@@ -50,6 +54,8 @@ class Joined:
         self._patience = patience
         #: Whether it has been told what the sessions want, or is just being told.
         self.is_set_up = False
+        #: Counts how often it was set up and left.
+        self._turn = 0
         self._files: set[str] = set()
         #: The files whose breakpoints it is just setting, and whether they have changed since. Each is told once more when
         #: it has answered: one that is slow, or stuck, is not sent every change.
@@ -63,10 +69,20 @@ class Joined:
         """Configure it for these sessions; returns why that failed, a sentence.
 
         All is sent at once: pydevd reads one request after the other.
+
+        :raises Overtaken: if what becomes of it is no news.
         """
         if self.is_set_up or not sessions:  # Whoever it was for may have left before it came to that.
-            return None
+            raise Overtaken
         self.is_set_up = True
+        self._turn = turn = self._turn + 1
+        failed = await self._set_up(sessions)
+        if self._turn != turn:
+            raise Overtaken
+        self.configured = failed is None
+        return failed
+
+    async def _set_up(self, sessions: Sequence[Wanted]) -> str | None:
         first = sessions[0]
         self.settings_of = first.key
         steps = [self.debuggee.ask("initialize", _INITIALIZE), self.debuggee.ask("attach", first.settings)]
@@ -81,11 +97,7 @@ class Joined:
                 await self.settled()
         except TimeoutError:
             return f"it has not set its breakpoints within {self._patience.setting:g} s"
-        if (failed := await self._failed([last])) is not None:
-            return failed
-        # Unless everybody has left meanwhile.
-        self.configured = self.is_set_up
-        return None
+        return await self._failed([last])
 
     async def _failed(self, steps: list[asyncio.Future[Message]]) -> str | None:
         try:
@@ -171,6 +183,7 @@ class Joined:
         if not self.is_set_up:
             return
         self.is_set_up = self.configured = False
+        self._turn += 1
         self._files.clear()
         self._setting = {}
         self._watch()

@@ -412,9 +412,8 @@ class Session:
 
     def _send(self, message: Message) -> None:
         # Clients expect no event of a session before its attach is answered, but for "initialized".
-        if self._is_welcome:
+        if self._is_welcome and self._phase != Phase.OVER:
             self.client.send(message)
-        else:
-            if self.client.tally.check():
-                self._held_back.append(message)
-                self._held_back_size += len(wire.encode(message, 0))
+        elif self._phase != Phase.OVER and self.client.tally.check():
+            self._held_back.append(message)
+            self._held_back_size += len(wire.encode(message, 0))
