@@ -50,7 +50,9 @@ class Id:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the gatekeeper itself reads has to be of a type; pydevd answers what it can't read with an error."""
+    """What the gatekeeper itself reads has to be of a type, and what pydevd reads on the paused request's thread: it fails
+    there without an answer. What it reads before that it answers with an error.
+    """
 
     place: str
     type: type
@@ -128,9 +130,18 @@ def _resumes(command: str, *ids: Id) -> Row:
     return Row(command=command, goes_on=True, show_user=True, ids=(_THREAD, *ids), forced={"singleThread": True})
 
 
-def _asks(command: str, *ids: Id, **answer: Any) -> Row:
-    """A row of what looks at a paused request."""
-    return Row(command=command, goes_on=True, ids=ids, **answer)
+def _asks(command: str, *ids: Id, texts: str = "", numbers: str = "", **answer: Any) -> Row:
+    """A row of what looks at a paused request.
+
+    :param texts: names of its arguments that are texts; one that ends in ``!`` has to be there.
+    :param numbers: of those that are numbers.
+    """
+    shapes = [
+        Shape(name.rstrip("!"), kind, name.endswith("!"))
+        for kind, names in ((str, texts), (int, numbers))
+        for name in names.split()
+    ]
+    return Row(command=command, goes_on=True, ids=ids, shapes=(*shapes, Shape("format", dict)), **answer)
 
 
 def _here(command: str, *shapes: Shape, **more: Any) -> Row:
@@ -193,6 +204,7 @@ _ROWS = (
     _asks(
         "stackTrace",
         _THREAD,
+        numbers="startFrame levels",
         answer_ids=(Id("stackFrames[].id", "frame"), Id("stackFrames[].moduleId", "module")),
         answer_sources=("stackFrames[].source",),
     ),
@@ -202,11 +214,17 @@ _ROWS = (
         answer_ids=(Id("scopes[].variablesReference", "variables"),),
         answer_sources=("scopes[].source",),
     ),
-    _asks("variables", _CONTAINER, answer_ids=(Id("variables[].variablesReference", "variables"),)),
-    _asks("setVariable", _CONTAINER, answer_ids=(_RESULT,)),
-    _asks("evaluate", _FRAME, answer_ids=(_RESULT,)),
-    _asks("setExpression", _FRAME, answer_ids=(_RESULT,)),
-    _asks("completions", _FRAME),
+    _asks(
+        "variables",
+        _CONTAINER,
+        texts="filter",
+        numbers="start count",
+        answer_ids=(Id("variables[].variablesReference", "variables"),),
+    ),
+    _asks("setVariable", _CONTAINER, texts="name! value!", answer_ids=(_RESULT,)),
+    _asks("evaluate", _FRAME, texts="expression! context", answer_ids=(_RESULT,)),
+    _asks("setExpression", _FRAME, texts="expression! value!", answer_ids=(_RESULT,)),
+    _asks("completions", _FRAME, texts="text!", numbers="column! line"),
     _asks("exceptionInfo", _THREAD, answer_paths=("details.source",), answer_tracebacks=("details.stackTrace",)),
     _asks("stepInTargets", _FRAME, answer_ids=(Id("targets[].id", "step_in"),)),
     # And how it goes on.

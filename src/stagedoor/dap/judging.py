@@ -112,7 +112,7 @@ def _misfit(row: Row, arguments: Mapping[str, Any]) -> Refuse | None:
     shapes = (Shape(path, str) for path in row.paths)
     numbers = (Shape(each.place, int, each.needed) for each in row.ids)
     try:
-        for shape in (*row.shapes, *shapes, *numbers):
+        for shape in (*numbers, *row.shapes, *shapes):
             _check(shape, arguments)
     except Misfit as misfit:
         return Refuse(f'"{row.command}" was refused: {misfit}', row.show_user)
