@@ -27,14 +27,17 @@ ANNAS, BENS = "127.0.0.7", "127.0.0.8"
 class Team:
     """Developers with passes, in front of one server.
 
-    :param open_: whether its window is open already.
+    :param joined: whether all workers are to be there from the beginning.
     """
 
-    def __init__(self, server: GatedServer, *, open_: bool = False) -> None:
+    def __init__(self, server: GatedServer, *, joined: bool = True) -> None:
         self.server = server
-        if not open_:
-            server.open()
+        server.open()
+        if joined:
             server.joined()
+        else:
+            server.get("/pid", ALLOWED)
+            wait_for(lambda: is_listening(server.debug_port), "the gatekeeper to listen")
 
     def passes(self, name: str) -> Passes:
         return make_passes(name, str(self.server.token()))
@@ -65,9 +68,10 @@ MakeTeam = Callable[..., Team]
 
 @pytest.fixture
 def team(serve_gated: ServeGated, tmp_path: Path) -> MakeTeam:
-    def make(options: str = "workers=1 threads=8", name: str = "gunicorn", **keywords: Any) -> Team:
+    def make(options: str = "workers=1 threads=8", *, joined: bool = True, **keywords: Any) -> Team:
         keywords.setdefault("ORDERS_MISPLACED", str(tmp_path / "misplaced"))
-        return Team(serve_gated(name, options, app="support.orders_site:application", **keywords))
+        server = serve_gated("gunicorn", options, app="support.orders_site:application", **keywords)
+        return Team(server, joined=joined)
 
     return make
 

@@ -5,6 +5,7 @@ A line at which tests stop ends in ``# stop: NAME``. A request is ``/order?who=a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -71,18 +72,9 @@ def spinning(who: str, number: int) -> str:
 
 
 def computing(who: str, number: int) -> str:
-    """One call that is not Python's, and holds the interpreter's lock."""
-    ones = pow(7, number * 400) & 1
-    return answer_to(who, number * ones)
-
-
-def told(who: str, number: int) -> str:
-    """Waits for the file whose number is given."""
-    path = Path(os.environ["ORDERS_MISPLACED"]).with_name(f"told-{number}")
-    until = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < until:
-        time.sleep(0.005)
-    return answer_to(who, number)
+    """One call that is not Python's, of a second or two. It lets other threads run: else nobody could ask for anything."""
+    digest = hashlib.pbkdf2_hmac("sha256", who.encode(), b"salt", number * 1000)
+    return answer_to(who, number * bool(digest))
 
 
 def printing(who: str, number: int) -> str:
@@ -96,7 +88,6 @@ VIEWS: dict[str, Callable[[str, int], str]] = {
     "/sleeping": sleeping,
     "/spinning": spinning,
     "/computing": computing,
-    "/told": told,
     "/printing": printing,
     "/pid": lambda who, number: str(os.getpid()),
     "/hello": lambda who, number: "hello",
