@@ -143,7 +143,7 @@ def test_what_cuts_a_client_off_is_told_to_it_and_to_the_others(start: Start) ->
 
 
 def test_the_others_hear_of_a_client_that_does_not_read(start: Start) -> None:
-    gatekeeper = start(patience=Patience(unread=2_000_000, idle=None))
+    gatekeeper = start(patience=Patience(kept=2_000_000, idle=None))
     worker = gatekeeper.worker()
     with closing(stuck_client(gatekeeper)):
         debugger = worker.bring_debugger()
@@ -152,6 +152,6 @@ def test_the_others_hear_of_a_client_that_does_not_read(start: Start) -> None:
         debugger.begin(1)
         flooding(debugger, megabytes=30)
         assert wait_console(anna, "cut off") == (
-            "Stagedoor: everybody's session was cut off, because its client does not read: 1 MiB waited for it."
+            "Stagedoor: everybody's session was cut off, because more than 1 MiB would have been kept for it."
         )
     assert console(anna, "important") == []

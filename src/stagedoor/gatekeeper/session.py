@@ -396,7 +396,7 @@ class Session:
 
     def _end_for_too_much(self) -> None:
         if self.client.session is self:
-            self.client.lost = "too much would have been kept for it"
+            self.client.lost = f"more than {self.client.tally.limit >> 20} MiB would have been kept for it"
             self._company.release(self)
             self.client.cut_off(
                 f"Stagedoor: this session was ended: more than {self.client.tally.limit // 2**20} MiB would have been kept"
