@@ -358,10 +358,10 @@ def test_it_ends_when_the_switch_cannot_be_trusted(start: Start, tmp_path: Path)
 
 
 def test_it_ends_within_a_second_when_no_worker_is_left_and_nobody_is_attached(start: Start) -> None:
-    gatekeeper = start(patience=Patience(idle=0.3))
+    gatekeeper = start(patience=Patience(idle=1.0))
     worker = gatekeeper.worker()
     with pytest.raises(AssertionError, match="has not ended"):
-        gatekeeper.ended(0.6)
+        gatekeeper.ended(1.5)
     worker.close()
     assert gatekeeper.ended(1) == "No worker is left, and nobody is attached."
 
@@ -403,7 +403,7 @@ def test_who_needs_a_gatekeeper(case: dict[str, Any], why: str | None) -> None:
 
 
 def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Start, tmp_path: Path) -> None:
-    switched = Switched(start, tmp_path, patience=Patience(idle=0.3))
+    switched = Switched(start, tmp_path, patience=Patience(idle=5.0))
     gatekeeper = switched.gatekeeper
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
@@ -423,7 +423,7 @@ def test_a_developer_who_is_attached_stays_while_the_server_restarts(start: Star
 
 
 def test_when_the_server_never_comes_back_it_stays_until_the_client_leaves(start: Start, tmp_path: Path) -> None:
-    gatekeeper = Switched(start, tmp_path, patience=Patience(idle=0.3)).gatekeeper
+    gatekeeper = Switched(start, tmp_path, patience=Patience(idle=5.0)).gatekeeper
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -447,7 +447,7 @@ def test_in_the_foreground_it_stays_also_when_workers_and_client_have_gone(gatek
 
 
 def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None:
-    gatekeeper = start(some_window(timedelta(seconds=1.5)), patience=Patience(idle=0.3))
+    gatekeeper = start(some_window(timedelta(seconds=1.5)), patience=Patience(idle=5.0))
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
@@ -459,7 +459,7 @@ def test_the_end_of_the_window_comes_also_without_a_worker(start: Start) -> None
 
 
 def test_closing_comes_also_without_a_worker(start: Start, tmp_path: Path) -> None:
-    switched = Switched(start, tmp_path, patience=Patience(idle=0.3))
+    switched = Switched(start, tmp_path, patience=Patience(idle=5.0))
     worker = switched.gatekeeper.worker()
     session = switched.gatekeeper.attach()
     worker.close()
@@ -472,7 +472,7 @@ def test_closing_comes_also_without_a_worker(start: Start, tmp_path: Path) -> No
 
 def test_where_only_workers_can_tell_of_the_window_it_waits_for_them_for_a_while(start: Start) -> None:
     """It was in the memory of a process that was killed, or in the environment of one that is restarted without it."""
-    gatekeeper = start(patience=Patience(orphaned=0.5, idle=0.3))
+    gatekeeper = start(patience=Patience(orphaned=0.5, idle=5.0))
     worker = gatekeeper.worker()
     session = gatekeeper.attach()
     worker.close()
