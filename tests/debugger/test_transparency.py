@@ -35,12 +35,12 @@ ATTACH = {"type": "debugpy", "request": "attach", "justMyCode": True, "showRetur
 NUMBERS = {
     "frameId": "frame", "stackFrames": "frame", "variablesReference": "variables", "threadId": "thread",
     "threads": "thread", "targets": "target", "breakpoints": "breakpoint", "hitBreakpointIds": "breakpoint",
-    "modules": "module", "moduleId": "module", "pid": "process", "ppid": "parent process",
+    "modules": "module", "moduleId": "module", "sourceReference": "source", "pid": "process", "ppid": "parent process",
 }  # fmt: skip
 #: Those of a pause: the next pause may have the same again, or others.
 OF_A_PAUSE = ("frame", "variables", "target")
 #: Those that are 0 where there is nothing.
-NONE_IS_ZERO = ("variables", "thread")
+NONE_IS_ZERO = ("variables", "thread", "source")
 
 #: What differs between any two runs, within texts.
 CHANGING = {
@@ -78,11 +78,15 @@ class Normalizer:
 class Script:
     """One run of all requests, on one session; what was answered, by the name of the step."""
 
-    def __init__(self, session: DapClient, trigger: Callable[[str], Pending]) -> None:
+    def __init__(
+        self, session: DapClient, trigger: Callable[[str], Pending], file: str = FILE, **arguments: Any
+    ) -> None:
         self.answers: dict[str, Any] = {}
         self.commands: set[str] = set()
         self.events: dict[str, Any] = {}
         self.session = session
+        self.file = file
+        self.attach_arguments: dict[str, Any] = ATTACH | arguments
         self._trigger = trigger
         self._normalized = Normalizer()
         self._thread = 0
@@ -133,10 +137,8 @@ class Script:
         self.answers["attach"] = self._normalized(self.session.wait_response(attach))
         self.ask("configurationDone again", "configurationDone")
 
-    attach_arguments: dict[str, Any] = ATTACH
-
     def set_breakpoints(self, when: str) -> None:
-        source = {"source": {"path": FILE}}
+        source = {"source": {"path": self.file}}
         beyond = [{"line": VIEW}, {"line": DOUBLED + 500}]
         self.ask(f"breakpoints {when}", "setBreakpoints", source | {"breakpoints": beyond})
         full = {"line": DOUBLED, "condition": "number > 100", "hitCondition": ">= 2", "logMessage": "{number}"}
@@ -172,7 +174,7 @@ class Script:
         for name in ("basket", "nested", "empty"):
             self.ask(f"the variable {name}", "variables", {"variablesReference": references[name]})
         self.ask("modules", "modules", {"startModule": 0, "moduleCount": 0})
-        self.ask("a source", "source", {"source": {"path": FILE}, "sourceReference": 0})
+        self.ask("a source", "source", {"source": {"path": self.file}, "sourceReference": 0})
         self.ask("system information", "debugpySystemInfo")
         self.ask("pydevd's system information", "pydevdSystemInfo")
         self.ask("debugger properties", "setDebuggerProperty", {"debuggerProperties": {}})
@@ -220,7 +222,7 @@ class Script:
         self.ask("an unknown jump", "goto", {"threadId": self._thread, "targetId": unknown})
         self.ask("targets of an unknown frame", "stepInTargets", {"frameId": unknown})
         self.ask("an unknown command", "setFutureBreakpoints", {"breakpoints": []})
-        self.ask("launch", "launch", {"program": FILE})
+        self.ask("launch", "launch", {"program": self.file})
         self.ask("attach again", "attach", ATTACH)
 
     def move(self) -> None:
@@ -231,7 +233,7 @@ class Script:
         self.stopped("stopped after stepping out")
         self.ask("step over", "next", thread)
         self.stopped("stopped after stepping over")
-        places = self.ask("jump targets", "gotoTargets", {"source": {"path": FILE}, "line": VIEW})["targets"]
+        places = self.ask("jump targets", "gotoTargets", {"source": {"path": self.file}, "line": VIEW})["targets"]
         self.ask("jump back", "goto", thread | {"targetId": places[0]["id"]})
         self.stopped("stopped after jumping")
         targets = self.ask("step targets", "stepInTargets", {"frameId": self._frame})["targets"]
@@ -248,13 +250,13 @@ class Script:
         assert request.answer().status == 500
 
 
-def run_plain(folder: Path) -> Script:
+def run_plain(folder: Path, kind: type[Script] = Script, **told: Any) -> Script:
     port = free_port()
     environ = {"STAGEDOOR_TESTS_BARE": "1", "STAGEDOOR_TESTS_LISTEN": str(port)}
     server = ServerProcess(folder, "waitress", app="support.inspected:application", **environ)
     try:
         with DapClient(("127.0.0.1", port)) as session:
-            script = Script(session, lambda path: server.start_get(path, ALLOWED))
+            script = kind(session, lambda path: server.start_get(path, ALLOWED), **told)
             script.run()
             return script
     finally:
@@ -262,14 +264,13 @@ def run_plain(folder: Path) -> Script:
         print(server.log)
 
 
-def run_gated(folder: Path) -> Script:
+def run_gated(folder: Path, kind: type[Script] = Script, **told: Any) -> Script:
     server = GatedServer(folder, "waitress", app="support.inspected:application")
     try:
         server.open()
         server.joined()
         with DapClient(("127.0.0.1", server.debug_port), source_address=(ALLOWED, 0)) as session:
-            script = Script(session, lambda path: server.start_get(path, ALLOWED))
-            script.attach_arguments = ATTACH | {"stagedoorToken": server.token()}
+            script = kind(session, lambda path: server.start_get(path, ALLOWED), **told, stagedoorToken=server.token())
             script.run()
         return script
     finally:
@@ -433,14 +434,28 @@ def modules(script: Script) -> list[dict[str, Any]]:
     return [{**each["module"], "id": 0, "reason": each["reason"]} for each in found]
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Script:
-    return run_plain(tmp_path_factory.mktemp("plain"))
+MAPPINGS = [{"localRoot": "/home/anna/shop", "remoteRoot": str(Path(FILE).parent)}]
+#: How a client names the file, and what it tells with its attach.
+CLIENTS: dict[str, dict[str, Any]] = {
+    "the server's paths": {},
+    "paths of its own": {"file": f"/home/anna/shop/{Path(FILE).name}", "pathMappings": MAPPINGS},
+}
 
 
-@pytest.fixture(scope="module")
-def gated(tmp_path_factory: pytest.TempPathFactory) -> Script:
-    return run_gated(tmp_path_factory.mktemp("gated"))
+@pytest.fixture(scope="module", params=CLIENTS.values(), ids=CLIENTS.keys())
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Script, Script]:
+    folder = tmp_path_factory.mktemp("both")
+    return run_plain(folder, **request.param), run_gated(folder, **request.param)
+
+
+@pytest.fixture
+def plain(both: tuple[Script, Script]) -> Script:
+    return both[0]
+
+
+@pytest.fixture
+def gated(both: tuple[Script, Script]) -> Script:
+    return both[1]
 
 
 def test_every_answer_is_the_same_but_for_the_differences(plain: Script, gated: Script) -> None:
@@ -490,6 +505,41 @@ def test_a_module_is_told_before_the_answer_that_speaks_of_it(gated: Script) -> 
             known.add(body["module"]["id"])
         elif message.get("command") == "stackTrace" and message["success"]:
             assert {frame["moduleId"] for frame in body["stackFrames"] if "moduleId" in frame} <= known
+
+
+class InTheLibraries(Script):
+    """Frames of files that the client does not have, and their text."""
+
+    def run(self) -> None:
+        self.ask("capabilities", "initialize", INITIALIZE)
+        attach = self.session.send("attach", self.attach_arguments)
+        self.session.wait_event("initialized")
+        source = {"source": {"path": self.file}, "breakpoints": [{"line": VIEW}]}
+        self.session.request("setBreakpoints", source)
+        self.ask("configurationDone", "configurationDone")
+        self.session.wait_response(attach)
+        request = self._trigger("/view")
+        self._thread = self.session.stopped()["threadId"]
+        frames = self.ask("stack", "stackTrace", {"threadId": self._thread})["stackFrames"]
+        for number, frame in enumerate(frames):
+            self.ask(f"source {number}", "source", {"sourceReference": frame["source"]["sourceReference"]})
+        self.ask("exception", "exceptionInfo", {"threadId": self._thread})
+        self.ask("modules", "modules", {})
+        self.session.resume(self._thread)
+        request.answer()
+        self.ask("disconnect", "disconnect", {"restart": False, "terminateDebuggee": False})
+
+
+def test_files_that_the_client_does_not_have_are_shown_alike(tmp_path: Path) -> None:
+    told = CLIENTS["paths of its own"] | {"justMyCode": False, "kind": InTheLibraries}
+    plain, gated = run_plain(tmp_path, **told), run_gated(tmp_path, **told)
+    references = [frame["source"]["sourceReference"] for frame in plain.answers["stack"]["body"]["stackFrames"]]
+    assert len(set(references)) >= 4
+    assert gated.answers["stack"] == plain.answers["stack"]
+    different = {name for name, answer in plain.answers.items() if gated.answers[name] != answer}
+    # Both refuse the text of what the client has itself.
+    assert different == {"capabilities", *(f"source {n}" for n, reference in enumerate(references) if not reference)}
+    assert not any(gated.answers[name]["success"] for name in different - {"capabilities"})
 
 
 def test_the_script_asks_everything_that_the_table_lets_through(plain: Script) -> None:
