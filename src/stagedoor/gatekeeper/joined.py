@@ -37,6 +37,7 @@ class Joined:
 
     :param key: the worker's.
     :param debuggee: its connection.
+    :param wanted: gives what the sessions want that it is for, the first of which decides what concerns the whole process.
     :param patience: how long it may take for an answer.
     """
 
