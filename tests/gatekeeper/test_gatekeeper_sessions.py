@@ -14,6 +14,9 @@ from conftest import Start
 from stagedoor.access.passes import make_passes
 from stagedoor.dap import rules, wire
 from stagedoor.dap.client import DapClient, RequestFailed
+from stagedoor.dap.ids import IdTable
+from stagedoor.dap.paths import PathMappings
+from stagedoor.gatekeeper.files import Files, SourceRefused
 from stagedoor.gatekeeper.patience import Patience
 from support.scripted import (
     RunningGatekeeper,
@@ -722,3 +725,9 @@ def test_a_breakpoint_that_makes_no_sense_is_refused_before_it_is_merged(gatekee
     assert "setBreakpoints" not in debugger.commands()
     session.set_breakpoints(__file__, [{"line": 3, "column": 1}])
     debugger.wait_asked("setBreakpoints")
+
+
+def test_code_whose_file_has_no_possible_name_has_no_source() -> None:
+    files = Files(IdTable(), PathMappings([], "unix", "/"))
+    with pytest.raises(SourceRefused, match="can't be the name of a file"):
+        files.source({"sourceReference": "/generated\0code"})

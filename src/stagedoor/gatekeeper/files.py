@@ -64,6 +64,8 @@ class Files:
             return Path(path).read_text(errors="replace")
         except OSError as error:
             raise SourceRefused(f"{path} can't be read on the server: {error.strerror}.") from error
+        except ValueError as error:  # Code can be compiled under any name.
+            raise SourceRefused(f"{path!r} can't be the name of a file.") from error
 
     def goto_target(self, path: str, line: int) -> Message:
         """A place to jump to: pydevd gives it a number of its own in each worker."""
