@@ -12,7 +12,7 @@ its own thread only, and :meth:`Tracing.stop` leaves a process in which nothing 
   runs on other threads (:mod:`.arrival`: once asgiref is there); :mod:`.overflow` the recursion limit.
 - Several developers: :mod:`.breakpoints` knows whose a line's are, :mod:`.setting` changes them without a gap, :mod:`.events`
   says whose each event is, :mod:`.printed` what an evaluation prints, :mod:`.sharing` who may pause one more, and
-  :mod:`.asked` is what a gatekeeper asks for.
+  :mod:`.asked` is what a gatekeeper asks for; :mod:`.addressed` sees to it that what it asks of one request reaches no other.
 - pydevd: :mod:`.internals` is every name of it, :mod:`.shapes` how each has to look, :mod:`.debugger` its own class with
   every way to a pause closed, :mod:`.commands` what a client asks for and gets otherwise. :mod:`.starting` starts it, and
   :mod:`.ending` stops it, in :mod:`.steps` of which none is left out.
