@@ -96,6 +96,22 @@ def test_a_worker_that_comes_after_the_client_and_takes_some_seconds_is_not_lost
     assert not [line for line in ide.console() if "your IDE" in line]
 
 
+def test_who_attaches_while_a_worker_loads_is_stopped_for_at_once(serve_gated: ServeGated, tmp_path: Path) -> None:
+    """It loads as soon as anna is there, and reads of ben when it is through; the answer to his attach waits for that."""
+    condition = "time.monotonic() > globals().setdefault('until', time.monotonic() + 1.5)"
+    server = serve_gated("gunicorn", "workers=1 threads=4", PYTHONPATH=slow_until(tmp_path, condition))
+    token = server.open().token
+    anna, ben = make_passes("anna", token), make_passes("ben", token)
+    server.joined()
+    server.ide("view", token=anna.attach)
+    ide = server.ide("view", token=ben.attach)
+    mine = server.start_get("/view?mine", ALLOWED, {"X-Stagedoor-Token": ben.request})
+    stop = ide.stopped()
+    assert stop.locals()["query"] == "'mine'"
+    stop.resume()
+    assert mine.answer().headers["Stagedoor"].endswith("client=attached")
+
+
 def test_the_end_of_the_window_does_not_wait_for_the_import(serve_gated: ServeGated, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
     server = serve_gated(
