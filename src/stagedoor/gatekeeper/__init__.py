@@ -8,8 +8,10 @@ It is a multiplexer: sessions on one side, workers on the other. All of it runs 
   socket, :mod:`.port_server` serves it. Who may attach, and as whom: :mod:`.peers`; who gives way: :mod:`.crowd`; whose a
   connection is: :mod:`.tcp_table`.
 - A developer: :mod:`.client` is the connection, before and after it is let in, :mod:`.capabilities` the answer to
-  ``initialize``. :mod:`.session` is what the client asks and is told; of it, :mod:`.requests` are the threads, :mod:`.files`
-  what it was shown of the server's, and :mod:`.wanted` what it wants of every debugger.
+  ``initialize``. :mod:`.session` is what the client asks and is told; of it, :mod:`.answers` is what is answered here,
+  :mod:`.asking` what is asked of a worker, :mod:`.requests` are the threads, :mod:`.files` what it was shown of the server's,
+  :mod:`.wanted` what it wants of every debugger, :mod:`.deeds` what is recorded of what the developer does, and
+  :mod:`.tally` counts what it makes this process keep.
 - All of them: :mod:`.sessions` is who is attached, and what they and the workers hear of each other; :mod:`.company` is how one
   session sees that.
 - The workers: :mod:`.control_server` is their end of the control socket, :mod:`.workers` what is known of each,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,16 +15,16 @@ from stagedoor.dap.paths import PathMappings
 from stagedoor.dap.translation import Concern, Outward
 from stagedoor.dap.wire import Message
 
+from .answers import Answers
+from .asking import Asking
 from .client import Client
 from .company import Company
 from .deeds import Deeds
-from .files import Files, SourceRefused
+from .files import Files
 from .requests import Requests
-from .tally import PER_BREAKPOINT, PER_NUMBER, PER_REQUEST
+from .tally import PER_NUMBER
 from .wanted import Wanted
 from .workers import Worker
-
-_NOBODY_JOINED = "No worker has joined yet: send a matching request first."
 
 
 class Session:
@@ -60,8 +58,6 @@ class Session:
         self.is_known = False
         self._is_welcome = False
         self._held_back: list[Message] = []
-        #: How many of its requests each worker has not answered yet.
-        self._unanswered: Counter[str] = Counter()
         self._held_back_size = 0
         self._ids = IdTable()
         self._paths = self._mappings()
@@ -83,19 +79,10 @@ class Session:
             client.tally.measure(gauge)
         # Not at once: whoever has found out is in the middle of something.
         client.tally.exceeded = self._too_much
-        self._answers: dict[str, Callable[[Message, Concern], None]] = {
-            "configurationDone": self._configure,
-            "setBreakpoints": self._set_breakpoints,
-            "setFunctionBreakpoints": self._set_functions,
-            "setExceptionBreakpoints": self._set_filters,
-            "threads": self._threads,
-            "modules": self._list_modules,
-            "source": self._source,
-            "gotoTargets": self._goto_targets,
-            "goto": self._goto,
-            "pydevdSystemInfo": self._system_info,
-            "debugpySystemInfo": self._system_info,
-        }
+        self._asking = Asking(client, company, self.requests, self._ids)
+        self._answers = Answers(
+            client, company, self.wanted, self.requests, self._files, self._asking, self._deeds
+        )  # fmt: skip
         client.send(wire.event("initialized"))
         loop.call_later(company.patience.handshake, self._lose_patience)
 
@@ -137,9 +124,11 @@ class Session:
             return
         concern = translation.mapped_arguments(verdict.row, verdict.arguments, self._ids.meant, self._paths.to_server)
         if isinstance(concern, judging.Refuse):
-            self._fail(message, concern.sentence, show_user=concern.show_user)
-        elif command in self._answers:
-            self._answers[command](message, concern)
+            self._asking.fail(message, concern.sentence, show_user=concern.show_user)
+        elif command == "configurationDone":
+            self._configure(message)
+        elif command in self._answers.of:
+            self._answers.of[command](message, concern)
         elif isinstance(verdict, judging.AnsweredHere):
             self.client.send(wire.response(message, verdict.body))
         else:
@@ -149,8 +138,9 @@ class Session:
         """The client has closed its connection without a farewell."""
         self._company.release(self)
 
-    def _configure(self, message: Message, concern: Concern) -> None:
+    def _configure(self, message: Message) -> None:
         self._phase = Phase.CONFIGURED
+        self._answers.is_configured = True
         self.client.send(wire.response(message))
         self._company.hold(self)
 
@@ -161,163 +151,13 @@ class Session:
             sentence = f'"configurationDone" did not come within {patience:g} s of "attach".'
             self.client.turn_away(self._attach, sentence)
 
-    def _set_breakpoints(self, message: Message, concern: Concern) -> None:
-        path, found = self.wanted.set_breakpoints(message["arguments"])
-        waits = self._company.fleet.set_breakpoints({path}, self.client.tally) if self.configured else ()
-        self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
-
-    def _set_functions(self, message: Message, concern: Concern) -> None:
-        found = self.wanted.set_functions(message.get("arguments") or {})
-        waits = self._company.fleet.set_functions(self.client.tally) if self.configured else ()
-        self._answer(message, waits, lambda: {"breakpoints": self.wanted.known(found)})
-
-    def _set_filters(self, message: Message, concern: Concern) -> None:
-        self.wanted.filters = [str(name) for name in (message.get("arguments") or {}).get("filters") or ()]
-        self._answer(
-            message, self._company.fleet.set_filters(self.client.tally) if self.configured else (), lambda: None
-        )
-
-    def _answer(self, message: Message, waits: Sequence[Awaitable[None]], body: Callable[[], Any]) -> None:
-        """Answer as soon as the workers have, if that is soon: what they say later is told by events."""
-        entries = (message.get("arguments") or {}).get("breakpoints") or ()
-        size = PER_REQUEST + PER_BREAKPOINT * len(entries)
-
-        async def answer() -> None:
-            with_all = asyncio.gather(*waits)
-            await asyncio.wait([with_all], timeout=self._company.patience.confirmed)
-            with_all.cancel()
-            self.client.tally.let_go(size)
-            self.client.send(wire.response(message, body()))
-
-        if waits:
-            self.client.tally.keep(size)
-            self._company.start(answer())
-        else:
-            self.client.send(wire.response(message, body()))
-
-    def _threads(self, message: Message, concern: Concern) -> None:
-        number = len(self._company.workers)
-        window = (
-            f"open until {self._company.until()}, {number} worker{'' if number == 1 else 's'},"
-            f" {len(self.requests.paused)} paused"
-        )
-        self.client.send(wire.response(message, {"threads": self.requests.threads(window)}))
-
-    def _list_modules(self, message: Message, concern: Concern) -> None:
-        self.client.send(wire.response(message, {"modules": self._files.modules()}))
-
-    def _source(self, message: Message, concern: Concern) -> None:
-        if concern.worker is not None:
-            self._ask(message, concern.worker, concern.request, "source", concern.arguments, dict)
-            return
-        try:
-            text = self._files.source(concern.arguments)
-        except SourceRefused as refused:
-            self.client.refuse(message, str(refused))
-        else:
-            self.client.send(wire.response(message, {"content": text}))
-
-    def _goto_targets(self, message: Message, concern: Concern) -> None:
-        target = self._files.goto_target(concern.arguments["source"].get("path", ""), concern.arguments["line"])
-        self.client.send(wire.response(message, {"targets": [target]}))
-
-    def _goto(self, message: Message, concern: Concern) -> None:
-        """pydevd gives places numbers of its own, in each worker."""
-        worker = self._paused_in(message, concern)
-        if worker is None or worker.joined is None:
-            return
-        path, line = concern.arguments["targetId"]
-        self._deeds.jumped(path, line, self.requests.of(worker.key, concern.request))
-
-        def found(answer: Message | None) -> None:
-            targets = ((answer or {}).get("body") or {}).get("targets") or [{}]
-            self._ask(
-                message, worker.key, concern.request, "goto",
-                {**concern.arguments, "targetId": targets[0].get("id")}, dict,
-            )  # fmt: skip
-
-        arguments = {"source": {"path": path}, "line": line}
-        worker.joined.request("gotoTargets", arguments, found, self.client.tally)
-
-    def _system_info(self, message: Message, concern: Concern) -> None:
-        joined = next((worker for worker in self._company.workers if worker.joined is not None), None)
-        if joined is None:
-            self.client.refuse(message, _NOBODY_JOINED)
-        else:
-            self._ask(message, joined.key, None, "pydevdSystemInfo", {}, dict)
-
     def _forward(self, message: Message, verdict: judging.GoesOn, concern: Concern) -> None:
-        worker = self._paused_in(message, concern)
+        worker = self._asking.paused_in(message, concern)
         if worker is not None:
             self._deeds.done(message["command"], concern.arguments, self.requests.of(worker.key, concern.request))
             outward = self._outward(worker.key, concern.request)
             mapped = partial(translation.mapped_answer, verdict.row, outward=outward)
-            self._ask(message, worker.key, concern.request, verdict.command, concern.arguments, mapped)
-
-    def _paused_in(self, message: Message, concern: Concern) -> Worker | None:
-        """The worker of the paused request that a message concerns; ``None`` if there is none, which is answered."""
-        if concern.worker is None or concern.request is None:
-            self._fail(message, "That concerns none of your requests.")
-            return None
-        request = self.requests.of(concern.worker, concern.request)
-        if request is None:
-            self._fail(message, "That request is over.")
-        elif not request.is_paused and message["command"] != "pause":
-            self._fail(message, "That request is running.", show_user=False)
-        elif request.is_paused and message["command"] == "pause":
-            self.client.send(wire.response(message))
-        else:
-            return request.worker
-        return None
-
-    def _ask(
-        self,
-        message: Message,
-        key: str,
-        number: int | None,
-        command: str,
-        arguments: Mapping[str, Any],
-        mapped: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    ) -> None:
-        """Ask a worker's debugger, and hand its answer on in the order in which it comes."""
-        worker = next((each for each in self._company.workers if each.key == key), None)
-        if worker is None or worker.joined is None:
-            self._fail(message, "Its worker has ended.")
-            return
-        most = self._company.patience.unanswered
-        # Of this session's: what another one has asked for is no reason.
-        if self._unanswered[key] >= most:
-            self.client.refuse(message, f"Worker {worker.pid} has not answered {most} of your requests yet.")
-            return
-        self._unanswered[key] += 1
-
-        def answered(answer: Message | None) -> None:
-            self._unanswered[key] -= 1
-            if self._phase == Phase.OVER:
-                return
-            if answer is None:
-                self._fail(message, f"Worker {worker.pid} has ended.")
-                return
-            # The table may have sent another command than the client's.
-            relayed = answer | {"request_seq": message["seq"], "command": message["command"]}
-            body = relayed.pop("body", None)
-            if answer["success"] and isinstance(body, dict):
-                relayed["body"] = mapped(body) if command != "continue" else {"allThreadsContinued": False}
-            self.client.send(relayed)
-
-        # Its thread may serve somebody else when this comes there: the worker compares. A client's own word is no number.
-        own = {key: value for key, value in arguments.items() if key != "stagedoor"}
-        addressee = {} if number is None or own == {"request": number} else {"stagedoor": {"request": number}}
-        worker.joined.request(command, own | addressee, answered, self.client.tally)
-
-    def _fail(self, message: Message, sentence: str, *, show_user: bool = True) -> None:
-        """What a message was to be done to is not there, or not any more."""
-        thread = (message.get("arguments") or {}).get("threadId")
-        if message["command"] == "continue" and thread != self.requests.window and self._ids.was_given(thread):
-            # It has run on, which is what was wanted: a click on "Continue" that comes too late is no error.
-            self.client.send(wire.response(message, {"allThreadsContinued": False}))
-        else:
-            self.client.send(wire.error_response(message, sentence, show_user=show_user))
+            self._asking.ask(message, worker.key, concern.request, verdict.command, concern.arguments, mapped)
 
     def _refuse(self, message: Message, refused: judging.Refuse) -> None:
         self.client.send(wire.error_response(message, refused.sentence, show_user=refused.show_user))
@@ -376,7 +216,7 @@ class Session:
             if request.worker is worker:
                 self.say(f"{request.name} is no longer paused: its worker's debugger has ended.", important=True)
         self.requests.parted(worker.key)
-        self._unanswered.pop(worker.key, None)
+        self._asking.parted(worker.key)
         self.wanted.parted(worker.key)
 
     def moved(self) -> None:
@@ -389,6 +229,7 @@ class Session:
     def over(self) -> None:
         """It has ended."""
         self._phase = Phase.OVER
+        self._asking.is_over = True
         self._deeds.tell_unrecorded()
 
     def _too_much(self) -> None:
