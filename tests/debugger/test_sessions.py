@@ -466,6 +466,26 @@ def test_pauses_are_shared_between_the_developers(side: Side) -> None:
     assert (first.result(5), other.result(5)) == (3, 7)
 
 
+def test_a_step_keeps_its_pause(side: Side) -> None:
+    side.tracing.pause_limit = 1
+    side.set(("slow", Rule("s1", key="a")), ("visit", Rule("s1", key="b")))
+    release = threading.Event()
+    stepped = side.start("s1", sessions_site.slow, release)
+    stop = side.stopped("s1")
+    side.client.request("next", {"threadId": stop["threadId"], "singleThread": True})
+    wait_for(lambda: not side.tracing.pauses, "the step to begin")
+    assert side.start("s1", visit, 1).result(5) == 3
+    assert side.listener.passed == [("GET /visit", "s1")]
+    release.set()
+    stop = side.stopped("s1")
+    assert stop["reason"] == "step"
+    side.resume(stop)
+    assert stepped.result(5) == "released"
+    again = side.start("s1", visit, 1)
+    side.resume(side.stopped("s1"))
+    assert again.result(5) == 3
+
+
 # -- Evaluations -------------------------------------------------------------------------------------------------------
 
 

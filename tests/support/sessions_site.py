@@ -75,6 +75,11 @@ def spin(release: threading.Event) -> int:
     return turns
 
 
+def slow(release: threading.Event) -> str:
+    release.wait(10)  # stop: slow
+    return "released"
+
+
 def printing(release: threading.Event) -> int:
     lines = 0
     while not release.is_set():

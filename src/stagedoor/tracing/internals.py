@@ -19,6 +19,10 @@ from .releases import KNOWN, REMEDY, is_to_be_proved
 from .shapes import misfit
 
 
+#: pydevd's ``pydev_step_cmd`` of a thread that is to run on.
+_NO_STEP = -1
+
+
 class Internals:
     """Every name of debugpy's and pydevd's internals that Stagedoor relies on, looked up in one place.
 
@@ -114,6 +118,10 @@ class Internals:
     def steps_in(self, thread: threading.Thread) -> bool:
         """Whether ``thread`` is to stop at the next line, whichever function that is in."""
         return self.set_additional_thread_info(thread).pydev_step_cmd in self._steps_in
+
+    def is_stepping(self, thread: threading.Thread) -> bool:
+        """Whether ``thread`` is to stop where a step of it ends."""
+        return bool(self.set_additional_thread_info(thread).pydev_step_cmd != _NO_STEP)
 
     def step_into_my_code(self, thread: threading.Thread) -> None:
         """Stop ``thread`` at the next line of the user's code, as a step into it would."""

@@ -30,12 +30,21 @@ class Pauses(Requests):
         #: How many requests may be paused at the same time; ``None``: as many as come.
         self.pause_limit: int | None = None
 
-    def is_full(self, session: str | None = None) -> bool:
-        """Whether as many requests are paused as may be for one session."""
+    def is_full(self, session: str | None = None, but: Matching | None = None) -> bool:
+        """Whether as many requests are paused as may be for one session. One that is just being stepped keeps its pause:
+        it could not stop where the step ends otherwise.
+
+        :param but: which of them does not count.
+        """
         if self.pause_limit is None:
             return False
-        matching = list(self._matching.values())
-        paused = {each.request_itself for each in matching if each.pause is not None and not each.is_job}
+        paused = {
+            each.request_itself
+            for each in list(self._matching.values())
+            if not each.is_job
+            and each is not but
+            and (each.pause is not None or (each.was_paused and self._internals.is_stepping(each.thread)))
+        }
         sessions = self.sessions
         others = sessions.keys if sessions is not None else frozenset()
         return not may_pause(self.pause_limit, Counter(each.session for each in paused), session, others - self._left)
@@ -207,7 +216,7 @@ class Pauses(Requests):
         with self._pausing:
             runs_on = matching.request_itself.runs_on  # since a moment: its session has gone
             if not runs_on and (
-                not self.is_full(session) or matching.is_job or any(each.pause for each in self._others(matching))
+                not self.is_full(session, matching) or matching.is_job or any(each.pause for each in self._others(matching))
             ):
                 matching.pause = pause
         if matching.pause is None:
