@@ -96,11 +96,13 @@ class DebuggedRequest:
         if reason is not None:
             self._requests.audit.failed("server", f"{reason} The request goes on undebugged.")
             return _busy(reason)
-        tracing, reason, session = debugger.arm(window, self._request, multithread=multithread, owner=self.owner)
+        tracing, reason, session, others = debugger.arm(
+            window, self._request, multithread=multithread, owner=self.owner
+        )  # fmt: skip
         if reason is not None:
             return _busy(reason)
         if tracing is None or not tracing.attached:
-            return "waiting"
+            return f"waiting; attached={_quoted(', '.join(others))}" if others else "waiting"
         if tracing.is_full(session):
             tracing.run_past(self._request, session)
             return _busy("as many requests of this worker are paused as may be")
@@ -251,8 +253,12 @@ def _is_announced(header: object) -> bool:
 
 
 def _busy(reason: str) -> str:
-    """The reason as a quoted string of a header (RFC 9110, 5.6.4)."""
+    return f"busy; reason={_quoted(reason)}"
+
+
+def _quoted(text: str) -> str:
+    """The quoted string of a header (RFC 9110, 5.6.4)."""
     plain = "".join(
-        character if " " <= character <= "~" and character not in '"\\' else "?" for character in reason[:200]
+        character if " " <= character <= "~" and character not in '"\\' else "?" for character in text[:200]
     )
-    return f'busy; reason="{plain}"'
+    return f'"{plain}"'

@@ -22,6 +22,7 @@ from support.scripted import (
     RunningGatekeeper,
     ScriptedDebugger,
     ScriptedWorker,
+    console,
     flooding,
     stuck_client,
     wait_console,
@@ -110,6 +111,21 @@ def test_whoever_comes_hears_who_is_there(gatekeeper: RunningGatekeeper) -> None
     assert wait_console(second, "also").startswith("Stagedoor: also attached: anna (since ")
     second.disconnect()
     assert wait_console(first, "detached") == "Stagedoor: ben has detached."
+
+
+def test_who_comes_first_decides_what_concerns_a_whole_worker_and_the_next_one_is_told(
+    gatekeeper: RunningGatekeeper,
+) -> None:
+    passes = {name: make_passes(name, gatekeeper.window.token).attach for name in ("anna", "ben", "carl")}
+    gatekeeper.attach(ANNA, stagedoorToken=passes["anna"], justMyCode=True)
+    second = gatekeeper.attach(BEN, stagedoorToken=passes["ben"], justMyCode=False)
+    assert wait_console(second, "came first") == (
+        "Stagedoor: justMyCode is as anna has set it, who came first: a worker has one debugger for everybody."
+    )
+    third = gatekeeper.attach(BEN, stagedoorToken=passes["carl"], justMyCode=True)
+    wait_console(third, "also attached")
+    third.request("threads")
+    assert not any("came first" in line for line in console(third))
 
 
 def test_a_window_has_a_number_of_sessions_at_most(start: Start) -> None:

@@ -48,8 +48,6 @@ class Joined:
         self.debuggee = debuggee
         #: Whether it is set up, so that requests stop.
         self.configured = False
-        #: Whose settings it has, of those that concern the whole process.
-        self.settings_of: str | None = None
         self._wanted = wanted
         self._patience = patience
         #: Whether it has been told what the sessions want, or is just being told.
@@ -84,7 +82,6 @@ class Joined:
 
     async def _set_up(self, sessions: Sequence[Wanted]) -> str | None:
         first = sessions[0]
-        self.settings_of = first.key
         steps = [self.debuggee.ask("initialize", _INITIALIZE), self.debuggee.ask("attach", first.settings)]
         self._set_everything(sessions)
         steps.append(self.debuggee.ask("configurationDone", {}))

@@ -178,6 +178,11 @@ class Sessions:
         others = [each for each in self.attached if each is not session]
         if others:
             session.say("also attached: " + ", ".join(f"{each.who} (since {each.since})" for each in others) + ".")
+            if differing := _differing(session.wanted.settings, others[0].wanted.settings):
+                session.say(
+                    f"{', '.join(differing)} {'is' if len(differing) == 1 else 'are'} as {others[0].who} has set it, who came"
+                    " first: a worker has one debugger for everybody."
+                )
         for each in others:
             each.say(f"{session.who} has attached.")
 
@@ -305,3 +310,8 @@ class Sessions:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _differing(settings: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    """The keys of two ``attach`` requests that concern the whole process and are not the same."""
+    return sorted(key for key in {*settings, *others} if settings.get(key) != others.get(key))

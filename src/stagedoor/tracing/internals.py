@@ -18,7 +18,6 @@ from .loading import load_debugpy, load_pydevd
 from .releases import KNOWN, REMEDY, is_to_be_proved
 from .shapes import misfit
 
-
 #: pydevd's ``pydev_step_cmd`` of a thread that is to run on.
 _NO_STEP = -1
 

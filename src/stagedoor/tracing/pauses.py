@@ -216,7 +216,9 @@ class Pauses(Requests):
         with self._pausing:
             runs_on = matching.request_itself.runs_on  # since a moment: its session has gone
             if not runs_on and (
-                not self.is_full(session, matching) or matching.is_job or any(each.pause for each in self._others(matching))
+                not self.is_full(session, matching)
+                or matching.is_job
+                or any(each.pause for each in self._others(matching))
             ):
                 matching.pause = pause
         if matching.pause is None:

@@ -104,7 +104,7 @@ class Membership(Run):
     def armed(self, request: str, owner: str) -> Armed:
         joining = self._joining
         if joining.sessions.of(owner) is None:
-            return Armed(None, None)
+            return Armed(None, None, others=tuple(joining.sessions.owners))
         if not self._is_attached:
             joining.wait(
                 is_settled=lambda: joining.sessions.of(owner) is None or self.failure is not None or self._is_attached,

@@ -29,11 +29,13 @@ class Armed(NamedTuple):
     :param tracing: the debugger, if there is one; without a client attached it does nothing.
     :param busy: why this request is not debugged though a client is attached, for the response header.
     :param session: in which session it is debugged; ``None`` without a gatekeeper.
+    :param others: who is attached, where none of these is it.
     """
 
     tracing: Tracing | None
     busy: str | None
     session: str | None = None
+    others: tuple[str, ...] = ()
 
 
 class Run(Life):
