@@ -297,8 +297,9 @@ def test_a_request_is_announced_before_all_that_it_does_and_its_end_after(side: 
         name for name in names if name in ("stagedoorRequest", "stopped", "continued", "thread", "stagedoorRequestOver")
     ]
     assert own == ["stagedoorRequest", "stopped", "continued", "thread", "stagedoorRequestOver"]
-    for name in ("stopped", "continued", "thread"):
-        assert [body["stagedoor"] for body in side.events(name)] == [{"request": number, "session": "s1"}]
+    own_request = {"request": number, "session": "s1"}
+    for name, more in (("stopped", {"place": f"{FILE}:{line_of('visit')}"}), ("continued", {}), ("thread", {})):
+        assert [body["stagedoor"] for body in side.events(name)] == [own_request | more]
 
 
 def test_without_a_session_nothing_begins(side: Side) -> None:

@@ -51,7 +51,6 @@ OWN_PROPERTIES = (
 #: What the class adds. A release that has such a name itself would call ours.
 OWN_NAMES = (
     "has_client",
-    "pause_thread",
     "_serves",
     "_stagedoor",
     "_stagedoor_filters",
