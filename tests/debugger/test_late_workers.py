@@ -13,7 +13,7 @@ import pytest
 from conftest import ServeGated
 from stagedoor.access.passes import make_passes
 from stagedoor.dap.client import WaitFailed
-from stagedoor.worker.joining import JOIN_PATIENCE
+from stagedoor.worker.patience import USUAL
 from support.gatekeepers import GatedServer
 from support.servers import ALLOWED, OTHER
 from support.waiting import wait_for
@@ -57,11 +57,11 @@ def test_a_worker_that_loads_slowly_is_used_by_the_next_request(
     first = server.get("/view?first", ALLOWED)
     assert first.body == "total 7 for first"
     assert LOADING in first.headers["Stagedoor"]
-    assert first.seconds < JOIN_PATIENCE + 2
+    assert first.seconds < USUAL.join + 2
     # Only the first one waits.
     second = server.get("/view?second", ALLOWED)
     assert LOADING in second.headers["Stagedoor"]
-    assert second.seconds < JOIN_PATIENCE - 1
+    assert second.seconds < USUAL.join - 1
     assert server.get("/view?other", OTHER).body == "total 7 for other"
     loaded.touch()
     wait_for(lambda: LOADING not in header(server), "the debugger to be loaded")

@@ -20,7 +20,7 @@ from conftest import Serve, ServeGated
 from stagedoor import ConfigurationError, StageDoor
 from stagedoor.dap import wire
 from stagedoor.dap.client import DapClient
-from stagedoor.worker import listen, run
+from stagedoor.worker import listen
 from support import application
 from support.other_user import OtherUser, as_root
 from support.processes import adapters
@@ -220,8 +220,8 @@ def test_a_port_in_use_is_named_and_requests_go_on(stage: Stage, caplog: pytest.
     hit(stage, stage.armed("view"))
 
 
-def test_what_could_not_be_started_is_tried_again_after_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "RETRY_AFTER", 0.1)
+def test_what_could_not_be_started_is_tried_again_after_a_while(stage: Stage) -> None:
+    stage.has_patience(retry=0.1)
     with closing(socket.socket()) as squatter:
         squatter.bind(("127.0.0.1", stage.port))
         squatter.listen()
@@ -248,7 +248,7 @@ def test_an_interpreter_that_cant_be_run_is_named_and_requests_go_on(
 def test_only_the_first_requests_wait_for_a_debugger_that_takes_long_to_start(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "START_PATIENCE", 0.3)
+    stage.has_patience(start=0.3)
     release = threading.Event()
     real = listen.Listening._listen
 

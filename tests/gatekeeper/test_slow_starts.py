@@ -23,6 +23,7 @@ from stagedoor.control.config import GatekeeperConfig
 from stagedoor.control.connection import ControlConnection
 from stagedoor.errors import DebuggerError
 from stagedoor.worker import launcher
+from stagedoor.worker.patience import Patience
 from support.gatekeepers import end_gatekeeper
 from support.scripted import some_config, some_window
 from support.waiting import wait_for
@@ -37,8 +38,8 @@ from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.errors import StagedoorError
 from stagedoor.worker import launcher
+from stagedoor.worker.patience import Patience
 
-launcher.START_PATIENCE = {PATIENCE}
 start_process = launcher.start_process
 
 class Pipe:
@@ -61,7 +62,7 @@ def start_and_stop(*arguments, **keywords):
 
 launcher.start_process = start_and_stop
 try:
-    launcher.say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit()).close()
+    launcher.say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit(), Patience(gatekeeper={PATIENCE})).close()
     print("welcome")
 except StagedoorError as error:
     print(error)
@@ -73,8 +74,8 @@ import os, sys
 from stagedoor.audit import Audit
 from stagedoor.control.config import GatekeeperConfig
 from stagedoor.worker import launcher
+from stagedoor.worker.patience import Patience
 
-launcher.START_PATIENCE = {3 * PATIENCE}
 start_process = launcher.start_process
 
 def start_and_fork(command, *, stdin, output):
@@ -90,7 +91,7 @@ def start_and_fork(command, *, stdin, output):
     return process
 
 launcher.start_process = start_and_fork
-launcher.say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit()).close()
+launcher.say_hello(*GatekeeperConfig.load(sys.argv[1]), Audit(), Patience(gatekeeper={3 * PATIENCE})).close()
 print("welcome", flush=True)
 os._exit(0)
 """
@@ -184,14 +185,13 @@ def test_a_gatekeeper_is_used_whose_pipe_a_forked_child_keeps_open(config: Gatek
 
 @pytest.fixture
 def started_instead(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Has a worker whose patience is short start some other code instead of a gatekeeper."""
-    monkeypatch.setattr(launcher, "START_PATIENCE", PATIENCE)
+    """Has a worker start some other code instead of a gatekeeper."""
     return lambda code: monkeypatch.setattr(launcher, "isolated_command", lambda *_: [sys.executable, "-c", code])
 
 
 def why_not(config: GatekeeperConfig) -> str:
     with pytest.raises(DebuggerError) as caught:
-        launcher.say_hello(config, some_window(), Audit())
+        launcher.say_hello(config, some_window(), Audit(), Patience(gatekeeper=PATIENCE))
     return str(caught.value)
 
 

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from stagedoor import StageDoor, Window
 from stagedoor.dap.client import DapClient
 from stagedoor.tracing import current_tracing
+from stagedoor.worker.patience import Patience
 from support import application
 from support.pooled import PooledThread
 from support.servers import ALLOWED, OTHER, free_port
@@ -122,6 +124,12 @@ class Stage:
         self.door = StageDoor(app, **{**settings, **keywords})
         self.workers = [Worker(self.door, f"worker-{number}") for number in range(workers)]
         self.clients: list[DapClient] = []
+
+    def has_patience(self, **limits: float) -> None:
+        """From the next window on it waits less than usual: for limits of :class:`~stagedoor.worker.patience.Patience`."""
+        debugger: Any = self.door._debugger
+        *others, terms = debugger._new_run.args
+        debugger._new_run = partial(debugger._new_run.func, *others, terms._replace(patience=Patience(**limits)))
 
     def open(self, for_: timedelta = timedelta(minutes=10)) -> Window:
         return self.door.open(for_)

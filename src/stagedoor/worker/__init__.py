@@ -3,10 +3,10 @@
 :mod:`.watch` knows the window, :mod:`.history` what is recorded of it, :mod:`.preflight` why this process can't be debugged.
 The :mod:`debugger <.backend>` makes a :mod:`.run` for each window, with a :mod:`.life` of its own: :class:`.listen.Listening`
 with debugpy's :mod:`.adapter`, or the :mod:`.membership` of the gatekeeper, with its :mod:`.link` (:mod:`.waker`) and those
-who wait for a debugger :mod:`.joining`. :mod:`.launcher` finds or starts the gatekeeper. :mod:`.limits` end pauses,
-:mod:`.recording` says what happened, :mod:`.proof` has a release tested that is not known, :mod:`.interpreter` starts
-processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and :mod:`.shared_caches`, said once in a window by
-:mod:`.lookout`.
+who wait for a debugger :mod:`.joining`. :mod:`.launcher` finds or starts the gatekeeper. :mod:`.limits` end pauses, and
+:mod:`.patience` what else is waited for; :mod:`.recording` says what happened, :mod:`.proof` has a release tested that is not
+known, :mod:`.interpreter` starts processes. What surrounds us: :mod:`.servers`, :mod:`.diagnostics` and
+:mod:`.shared_caches`, said once in a window by :mod:`.lookout`.
 
 **Threads**
 

@@ -8,17 +8,18 @@ from collections.abc import Callable
 
 from stagedoor.tracing import Sessions
 
-#: Seconds that matching requests wait for the debugger to be loaded, and again for the gatekeeper to configure it: from the
-#: beginning of either. Whoever comes later than that goes on at once until it is done.
-JOIN_PATIENCE = 3.0
 _LOADING = "this worker is still loading the debugger"
 _CONFIGURATION_IS_DUE = "the debugger of this worker has not got the breakpoints yet"
 
 
 class Joining:
-    """What joins, for whom, and who waits for it."""
+    """What joins, for whom, and who waits for it.
 
-    def __init__(self) -> None:
+    :param patience: seconds that is waited for each step of it, see :class:`~.patience.Patience`.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         #: Who is attached.
         self.sessions = Sessions({})
         #: What is just done, for whoever goes on meanwhile.
@@ -83,7 +84,7 @@ class Joining:
 
     def _begin_to(self, doing: str) -> None:
         self.doing = doing
-        self._patient_until = time.monotonic() + JOIN_PATIENCE
+        self._patient_until = time.monotonic() + self._patience
         self._changed.notify_all()
 
     # On pydevd's threads

@@ -20,29 +20,28 @@ from stagedoor.errors import DebuggerError
 from stagedoor.window.window import Window
 
 from .interpreter import isolated_command, kill_process, start_process
+from .patience import USUAL, Patience
 
-#: Seconds that a worker tries to reach or to start the gatekeeper.
-START_PATIENCE = 5.0
-
-#: Seconds after that in which is read what a gatekeeper has said already.
+#: Seconds after its patience is over in which is read what a gatekeeper has said already.
 _LAST_WORDS = 0.1
 
 _OPEN_AGAIN = "Close the window and open it again."
 _SEE_LOG = "If `stagedoor gatekeeper --foreground` runs, its log says why; else close the window and open it again."
 
 
-def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> ControlConnection:
+def say_hello(config: GatekeeperConfig, window: Window, audit: Audit, patience: Patience = USUAL) -> ControlConnection:
     """A connection to the gatekeeper of ``window``, which is started if there is none. Its ``received`` is the welcome.
 
     :param config: what it is started with.
     :param audit: where the start is recorded.
+    :param patience: how long it is tried to reach it or to start it.
     :raises TokenBurnt: if there will be none for this window.
     :raises DebuggerError: why there is none now.
     :raises ControlError: if the control socket can't be trusted.
     """
     path = Path(config.control)
     private_directory(path.parent)
-    deadline = time.monotonic() + START_PATIENCE
+    deadline = time.monotonic() + patience.gatekeeper
     is_started = False
     while True:
         try:
@@ -55,12 +54,15 @@ def say_hello(config: GatekeeperConfig, window: Window, audit: Audit) -> Control
                 break
             with start_lock(path) as is_ours:
                 if not is_ours:
-                    why, remedy = f"another process is to start it, and has not within {START_PATIENCE:g} s", _SEE_LOG
+                    why, remedy = (
+                        f"another process is to start it, and has not within {patience.gatekeeper:g} s",
+                        _SEE_LOG,
+                    )
                 elif is_dead(path):
-                    _start(config, window)
+                    _start(config, window, patience)
                     audit.record("listening", f"the gatekeeper listens on {config.bind}", bind=config.bind)
                     # The start has had its own time, and this process may have been stopped in it.
-                    is_started, deadline = True, time.monotonic() + START_PATIENCE
+                    is_started, deadline = True, time.monotonic() + patience.gatekeeper
                     continue
                 else:
                     why, remedy = "another process has only just started it", _OPEN_AGAIN
@@ -114,16 +116,16 @@ def _ask(path: Path, config: GatekeeperConfig, window: Window) -> tuple[ControlM
     return answer, None
 
 
-def _start(config: GatekeeperConfig, window: Window) -> None:
+def _start(config: GatekeeperConfig, window: Window, patience: Patience) -> None:
     burnt = BurntWindows(config)
     burnt.check(window)
     command = isolated_command("stagedoor.gatekeeper", ("stagedoor", "netaddr"))
     process = start_process(command, stdin=subprocess.PIPE, output=subprocess.PIPE)
-    answer = _answer(process, config.dump(window).encode() + b"\n")
+    answer = _answer(process, config.dump(window).encode() + b"\n", patience)
     if answer is None:
         kill_process(process)
         process.wait()
-        raise DebuggerError(f"The gatekeeper did not start within {START_PATIENCE:g} s.")
+        raise DebuggerError(f"The gatekeeper did not start within {patience.gatekeeper:g} s.")
     if answer.strip() != b"ready":
         lines = answer.decode(errors="replace").strip().splitlines() or ["it said nothing."]
         if process.returncode == BURNT:
@@ -131,11 +133,11 @@ def _start(config: GatekeeperConfig, window: Window) -> None:
         raise DebuggerError(f"The gatekeeper could not start: {lines[-1]}")
 
 
-def _answer(process: subprocess.Popen[bytes], line: bytes) -> bytes | None:
+def _answer(process: subprocess.Popen[bytes], line: bytes, patience: Patience) -> bytes | None:
     """What a gatekeeper says to its configuration; ``None`` if it says nothing in time."""
     try:
         # One line, and not up to the end: a child that the application forks meanwhile keeps the pipe open.
-        return process.communicate(line, timeout=START_PATIENCE)[0]
+        return process.communicate(line, timeout=patience.gatekeeper)[0]
     except subprocess.TimeoutExpired:
         pass
     try:

@@ -16,6 +16,7 @@ from stagedoor.tracing import Tracing, installed_release
 from stagedoor.window.window import Window
 
 from .limits import Limits
+from .patience import USUAL, Patience
 from .recording import Recording
 from .servers import Server
 from .watch import WindowWatch
@@ -33,11 +34,13 @@ class Terms(NamedTuple):
     :param watch: what this process knows of the window.
     :param audit: where it is recorded.
     :param max_pause: a request that is paused longer is continued.
+    :param patience: how long is waited for what.
     """
 
     watch: WindowWatch
     audit: Audit
     max_pause: timedelta
+    patience: Patience = USUAL
 
 
 class Life(Recording, ABC):
@@ -54,6 +57,7 @@ class Life(Recording, ABC):
         self.window = window
         self.server = server
         self.limits = Limits(server, terms.max_pause)
+        self._patience = terms.patience
         self.tracing: Tracing | None = None
         #: Why requests go on undebugged until :meth:`begin` is through, a sentence; ``None``: they wait for it.
         self.hindrance: str | None = None

@@ -65,7 +65,7 @@ class Membership(Run):
         #: What the gatekeeper was told. An earlier process of the server may have started it with an earlier end.
         self._known_end: datetime | None = None
         self._link = Link()
-        self._joining = Joining()
+        self._joining = Joining(terms.patience.join)
         self._told_sessions: Sessions | None = None
         self._explained: set[tuple[str, str]] = set()
         self._loader: threading.Thread | None = None
@@ -74,7 +74,7 @@ class Membership(Run):
 
     def begin(self) -> None:
         refuse_other_debugger()
-        connection = say_hello(self._config, self.window, self._audit)
+        connection = say_hello(self._config, self.window, self._audit, self._patience)
         self._link.connect(connection)
         self._hear_of_sessions(connection.received)
 

@@ -15,13 +15,6 @@ from stagedoor.window.window import Window
 from .life import Life, Terms
 from .servers import Server
 
-#: Seconds after which a debugger that could not be started is tried again. By then an application that was restarted
-#: has another gatekeeper, or a port is free.
-RETRY_AFTER = 30.0
-
-#: The longest that a matching request waits for the debugger to start, in seconds; it then goes on undebugged.
-START_PATIENCE = 3.0
-
 
 class Armed(NamedTuple):
     """What a matching request gets.
@@ -73,12 +66,12 @@ class Run(Life):
     def serves(self, window: Window) -> bool:
         """Whether this is ``window``'s run. One that has just failed to start is: it is not tried again for every request."""
         is_tried_again = (
-            self.failure is not None and self._is_hopeful and time.monotonic() > self._failed_at + RETRY_AFTER
+            self.failure is not None and self._is_hopeful and time.monotonic() > self._failed_at + self._patience.retry
         )
         return self.window.token == window.token and not self.is_ending and not is_tried_again
 
     def start(self, *, after: Self | None = None) -> None:
-        self._patient_until = time.monotonic() + START_PATIENCE
+        self._patient_until = time.monotonic() + self._patience.start
         super().start(after=after)
 
     def serve(self, pause_limit: int) -> None:
@@ -118,7 +111,7 @@ class Run(Life):
         self._audit.record(
             "failed",
             f"{self.failure} Requests go on undebugged"
-            f"{f'; one after {RETRY_AFTER:g} s tries again' if self._is_hopeful else ''}.",
+            f"{f'; one after {self._patience.retry:g} s tries again' if self._is_hopeful else ''}.",
             level=logging.ERROR,
             debugger=self.name,
         )
