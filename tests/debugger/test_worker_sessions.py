@@ -51,7 +51,7 @@ def test_a_request_is_debugged_in_its_owners_session_and_in_no_other(side: Contr
     theirs = side.workers[1].start_get("/visit?3", BENS)
     other = side.client.stopped()
     assert other["stagedoor"]["session"] == "s2"
-    assert state(side.workers[2].get("/visit?4", THIRD).header) == "waiting"
+    assert state(side.workers[2].get("/visit?4", THIRD).header).startswith("waiting; attached=")
     for each in (stop, other):
         side.client.resume(each["threadId"])
     assert (mine.result(5).text, theirs.result(5).text) == ("5", "7")
@@ -74,7 +74,7 @@ def test_the_session_of_a_request_that_waits_for_the_join_may_go(side: ControlSi
     side.wait_for("hello")
     side.owners_are({"anna": "s1"})
     # A pass's session is no address's.
-    assert state(side.workers[0].get("/visit?1", ANNAS).header) == "waiting"
+    assert state(side.workers[0].get("/visit?1", ANNAS).header).startswith("waiting; attached=")
     assert not side.all("join")
 
 
