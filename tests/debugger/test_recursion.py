@@ -6,13 +6,16 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from stagedoor.dap.client import DapClient
+from stagedoor.dap.client import DapClient, WaitFailed
 from support import deep
 from support.servers import ALLOWED, OTHER
-from support.stage import Stage
+from support.stage import Response, Stage
 from support.waiting import wait_for
 
 
@@ -60,6 +63,19 @@ def nothing_said_of_generators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
 
 
+def stop_or_answer(client: DapClient, mine: Future[Response]) -> dict[str, Any] | None:
+    """The next stop; ``None`` if the request is answered without one."""
+
+    def either() -> tuple[dict[str, Any] | None] | None:
+        if mine.done():
+            return (None,)
+        with suppress(WaitFailed):
+            return (client.stopped(timeout=0.05),)
+        return None
+
+    return wait_for(either, "a stop or an answer", timeout=40)[0]
+
+
 @pytest.mark.parametrize("just_my_code", [True, False])
 @pytest.mark.parametrize("way", deep.WAYS)
 def test_a_breakpoint_after_the_limit_hits_or_is_said_not_to_and_the_log_is_as_without_a_debugger(
@@ -70,12 +86,14 @@ def test_a_breakpoint_after_the_limit_hits_or_is_said_not_to_and_the_log_is_as_w
     client = attached(stage, arguments={"justMyCode": just_my_code}, exception_filters=["uncaught"])
     for _ in range(2):
         mine = stage.workers[0].start_get(path)
-        if sys.version_info < (3, 12):
+        stop = stop_or_answer(client, mine)
+        if stop is None:
+            # Python has taken the debugger away, which it does wherever the debugger itself has come to the limit.
+            assert sys.version_info < (3, 12)
             assert_alike(mine.result(40).text, plain)
             said = client.wait_event("output", lambda body: "recursion limit" in body["output"])
             assert said["output"].startswith("Stagedoor: GET /caught: no later breakpoint was looked at")
             continue
-        stop = client.stopped(timeout=40)
         assert stop["reason"] == "breakpoint"
         assert client.stack(stop["threadId"])[0]["line"] == deep.line_of("after")
         client.resume(stop["threadId"])
