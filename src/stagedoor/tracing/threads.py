@@ -31,6 +31,9 @@ class SettraceThreads:
     def started(self) -> None:
         pass
 
+    def configured(self) -> None:
+        pass
+
     def trace(self, debugger: Any, matching: Matching) -> None:
         matching.previous_trace = sys.gettrace()
         debugger.enable_tracing()
@@ -116,6 +119,12 @@ class MonitoredThreads:
         # With trace_only_current_thread=True pydevd does not register its tool by itself.
         self._module.start_monitoring(all_threads=True)
         self._monitoring.started()
+
+    def configured(self) -> None:
+        """pydevd has been told everything. What came before its start was through changed nothing of the events that it asks
+        for (``on_breakpoints_changed`` while it is not ``ready_to_run``, 1.8.22), and a gatekeeper tells it everything at once.
+        """
+        self._module.update_monitor_events()
 
     def trace(self, debugger: Any, matching: Matching) -> None:
         thread = matching.thread

@@ -184,6 +184,7 @@ class Tracing(Pauses):
         self._commands.answer_every_request(reader, self)
 
     def client_configured(self) -> None:
+        self._threads.configured()
         self._listener.attached()
 
     def client_gone(self) -> None:
