@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from conftest import ServeGated
 from support import application
 from support.application import stop_line
+from support.client_script import ClientScript
 from support.gatekeepers import GatedServer
 from support.modules import ROOT
 from support.servers import ALLOWED
@@ -28,56 +24,21 @@ needs_package = pytest.mark.skipif(
 )
 
 
-class Session:
-    """The script that drives the client, and the steps that it tells of."""
-
-    def __init__(self, server: GatedServer, token: str, children: str) -> None:
-        script = ["node", str(FOLDER / "session.mjs"), str(server.debug_port), token]
-        self._process = subprocess.Popen(
-            [*script, application.__file__, str(stop_line("view")), children],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._patience = threading.Timer(30, self._process.kill)
-        self._patience.start()
-
-    def step(self, name: str) -> dict[str, Any]:
-        """Wait for the next step, which has to be ``name``."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        line = self._process.stdout.readline()
-        assert line, f"the script ended before {name!r}: {self._process.stderr.read()}"
-        step = dict(json.loads(line))
-        assert step.pop("step") == name
-        return step
-
-    def ended(self) -> int:
-        return self._process.wait(10)
-
-    def stop(self) -> None:
-        self._patience.cancel()
-        self._process.kill()
-        self._process.communicate()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GatedServer]:
-    running = GatedServer(tmp_path, "gunicorn", options="workers=2 worker_class=sync threads=1")
-    yield running
-    running.stop()
-    print(running.log)
+def script(server: GatedServer, token: str, children: str) -> ClientScript:
+    """The script that drives the client."""
+    command = ["node", str(FOLDER / "session.mjs"), str(server.debug_port), token]
+    return ClientScript([*command, application.__file__, str(stop_line("view")), children])
 
 
 @needs_node
 @needs_package
 @pytest.mark.parametrize("children", ["yes", "no"])
-def test_microsofts_client_debugs_requests_through_the_gatekeeper(server: GatedServer, children: str) -> None:
+def test_microsofts_client_debugs_requests_through_the_gatekeeper(serve_gated: ServeGated, children: str) -> None:
+    server = serve_gated("gunicorn", "workers=2 worker_class=sync threads=1")
     window = server.open()
     pids = server.joined()
     # It connects from 127.0.0.1, which is not allowed: like the end of an SSH tunnel.
-    session = Session(server, window.token, children)
-    try:
+    with script(server, window.token, children) as session:
         labels = ["Raised Exceptions", "Uncaught Exceptions", "User Uncaught Exceptions"]
         assert session.step("attached") == {"filters": labels, "verified": False}
         first, line, workers = server.start_get("/view?one", ALLOWED), stop_line("view"), set()
@@ -100,5 +61,3 @@ def test_microsofts_client_debugs_requests_through_the_gatekeeper(server: GatedS
         assert second.answer().body == "total 7 for two"
         assert session.ended() == 0
         wait_for(lambda: server.status()["sessions"] == [], "the gatekeeper to have let go of the session")
-    finally:
-        session.stop()

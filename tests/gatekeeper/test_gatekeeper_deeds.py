@@ -16,7 +16,7 @@ from stagedoor.dap.client import DapClient, RequestFailed
 from stagedoor.dap.deeds import CHANGED, EVALUATED, INSTRUMENTED, JUMPED
 from support import application
 from support.application import stop_line
-from support.gatekeepers import GatedServer
+from support.gatekeepers import GatedServer, open_server
 from support.scripted import RunningGatekeeper, ScriptedDebugger, ScriptedWorker, wait_console
 from support.servers import ALLOWED
 from support.waiting import wait_for
@@ -170,14 +170,8 @@ def test_of_a_flood_it_is_said_how_much_there_was(gatekeeper: RunningGatekeeper)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
-    running = GatedServer(tmp_path_factory.mktemp("server"), "gunicorn", options="workers=1 threads=4")
-    try:
-        running.open()
-        running.joined()
+    with open_server(tmp_path_factory.mktemp("server"), "workers=1 threads=4") as running:
         yield running
-    finally:
-        running.stop()
-        print(running.log)
 
 
 def test_the_applications_log_says_who_did_what_where(server: GatedServer) -> None:

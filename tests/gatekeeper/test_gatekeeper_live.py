@@ -18,7 +18,7 @@ from stagedoor.dap.client import RequestFailed
 from stagedoor.dap.ide import Ide, Stop
 from support import application
 from support.application import stop_line
-from support.gatekeepers import GatedServer
+from support.gatekeepers import GatedServer, open_server
 from support.servers import ALLOWED, is_listening
 from support.stage import Stage
 from support.waiting import wait_for
@@ -27,14 +27,8 @@ from support.waiting import wait_for
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
     """Two workers of four threads, and an open window."""
-    running = GatedServer(tmp_path_factory.mktemp("server"), "gunicorn", options="workers=2 threads=4")
-    try:
-        running.open()
-        running.joined()
+    with open_server(tmp_path_factory.mktemp("server"), "workers=2 threads=4") as running:
         yield running
-    finally:
-        running.stop()
-        print(running.log)
 
 
 @pytest.fixture

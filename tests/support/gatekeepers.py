@@ -6,8 +6,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +151,16 @@ class GatedServer(ServerProcess):
         for pid in self.gatekeepers():
             os.kill(pid, 9)
         shutil.rmtree(self.runtime)
+
+
+@contextmanager
+def open_server(folder: Path, options: str) -> Iterator[GatedServer]:
+    """gunicorn with these options, whose workers know of an open window."""
+    running = GatedServer(folder, "gunicorn", options=options)
+    try:
+        running.open()
+        running.joined()
+        yield running
+    finally:
+        running.stop()
+        print(running.log)
