@@ -32,6 +32,7 @@ class Answers:
     :param files: the files that it was shown.
     :param asking: its way to the debuggers.
     :param deeds: records what its developer does.
+    :param is_configured: whether the session is: until then no worker is told what it wants.
     """
 
     def __init__(
@@ -43,9 +44,8 @@ class Answers:
         files: Files,
         asking: Asking,
         deeds: Deeds,
+        is_configured: Callable[[], bool],
     ) -> None:
-        #: Whether the session is configured: until then no worker is told what it wants.
-        self.is_configured = False
         self._client = client
         self._company = company
         self._wanted = wanted
@@ -53,6 +53,7 @@ class Answers:
         self._files = files
         self._asking = asking
         self._deeds = deeds
+        self._is_configured = is_configured
         #: By command.
         self.of: dict[str, Callable[[Message, Concern], None]] = {
             "setBreakpoints": self._set_breakpoints,
@@ -69,18 +70,18 @@ class Answers:
 
     def _set_breakpoints(self, message: Message, concern: Concern) -> None:
         path, found = self._wanted.set_breakpoints(message["arguments"])
-        waits = self._company.fleet.set_breakpoints({path}, self._client.tally) if self.is_configured else ()
+        waits = self._company.fleet.set_breakpoints({path}, self._client.tally) if self._is_configured() else ()
         self._answer(message, waits, lambda: {"breakpoints": self._wanted.known(found)})
 
     def _set_functions(self, message: Message, concern: Concern) -> None:
         found = self._wanted.set_functions(message.get("arguments") or {})
-        waits = self._company.fleet.set_functions(self._client.tally) if self.is_configured else ()
+        waits = self._company.fleet.set_functions(self._client.tally) if self._is_configured() else ()
         self._answer(message, waits, lambda: {"breakpoints": self._wanted.known(found)})
 
     def _set_filters(self, message: Message, concern: Concern) -> None:
         self._wanted.filters = [str(name) for name in (message.get("arguments") or {}).get("filters") or ()]
         self._answer(
-            message, self._company.fleet.set_filters(self._client.tally) if self.is_configured else (), lambda: None
+            message, self._company.fleet.set_filters(self._client.tally) if self._is_configured() else (), lambda: None
         )
 
     def _answer(self, message: Message, waits: Sequence[Awaitable[None]], body: Callable[[], Any]) -> None:

@@ -24,15 +24,17 @@ class Asking:
     :param company: everybody else.
     :param requests: the session's.
     :param ids: the session's numbers.
+    :param is_over: whether the session has ended: no answer is handed on any more.
     """
 
-    def __init__(self, client: Client, company: Company, requests: Requests, ids: IdTable) -> None:
-        #: Whether the session has ended: no answer is handed on any more.
-        self.is_over = False
+    def __init__(
+        self, client: Client, company: Company, requests: Requests, ids: IdTable, is_over: Callable[[], bool]
+    ) -> None:
         self._client = client
         self._company = company
         self._requests = requests
         self._ids = ids
+        self._is_over = is_over
         #: How many of its requests each worker has not answered yet.
         self._unanswered: Counter[str] = Counter()
 
@@ -75,7 +77,7 @@ class Asking:
 
         def answered(answer: Message | None) -> None:
             self._unanswered[key] -= 1
-            if self.is_over:
+            if self._is_over():
                 return
             if answer is None:
                 self.fail(message, f"Worker {worker.pid} has ended.")

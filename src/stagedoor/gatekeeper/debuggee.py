@@ -67,11 +67,6 @@ class Debuggee:
         """Whether its connection has ended."""
         return self._gone
 
-    @property
-    def unread(self) -> int:
-        """How many bytes wait to be read by it."""
-        return self._writer.transport.get_write_buffer_size() + sum(len(data) for _, data in self._outbox)
-
     def request(
         self,
         command: str,
@@ -91,7 +86,7 @@ class Debuggee:
             return
         seq = next(self._seq)
         data = wire.encode(wire.request(command, arguments), seq)
-        self._pending[seq] = _Asked(answered, tally, len(data) + PER_REQUEST, own)
+        self._pending[seq] = asked = _Asked(answered, tally, len(data) + PER_REQUEST, own)
         if not self._outbox and not self._writer.transport.get_write_buffer_size():
             self._writer.write(data)
         else:
@@ -99,7 +94,7 @@ class Debuggee:
             if self._catching_up is None or self._catching_up.done():
                 self._catching_up = asyncio.get_running_loop().create_task(self._catch_up())
         if tally is not None:
-            tally.keep(len(data) + PER_REQUEST)
+            tally.keep(asked.size)
 
     def forget(self, tally: Tally) -> None:
         """A session has gone: nothing of what it alone has asked is sent any more, or kept."""

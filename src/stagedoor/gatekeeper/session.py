@@ -79,9 +79,9 @@ class Session:
             client.tally.measure(gauge)
         # Not at once: whoever has found out is in the middle of something.
         client.tally.exceeded = self._too_much
-        self._asking = Asking(client, company, self.requests, self._ids)
+        self._asking = Asking(client, company, self.requests, self._ids, lambda: self._phase == Phase.OVER)
         self._answers = Answers(
-            client, company, self.wanted, self.requests, self._files, self._asking, self._deeds
+            client, company, self.wanted, self.requests, self._files, self._asking, self._deeds, lambda: self.configured
         )  # fmt: skip
         client.send(wire.event("initialized"))
         loop.call_later(company.patience.handshake, self._lose_patience)
@@ -110,13 +110,13 @@ class Session:
     def request(self, message: Message) -> None:
         """A request of the client's."""
         command = message["command"]
-        if command not in FAREWELLS and not self.client.tally.check():
-            return
         if command in FAREWELLS:
             self._company.release(self)
             self.client.part()
             self.client.send(wire.response(message))
             self.client.close()
+            return
+        if not self.client.tally.check():
             return
         verdict = judging.judged(message, self._phase)
         if isinstance(verdict, judging.Refuse):
@@ -140,7 +140,6 @@ class Session:
 
     def _configure(self, message: Message) -> None:
         self._phase = Phase.CONFIGURED
-        self._answers.is_configured = True
         self.client.send(wire.response(message))
         self._company.hold(self)
 
@@ -229,7 +228,6 @@ class Session:
     def over(self) -> None:
         """It has ended."""
         self._phase = Phase.OVER
-        self._asking.is_over = True
         self._deeds.tell_unrecorded()
 
     def _too_much(self) -> None:
@@ -240,9 +238,8 @@ class Session:
             self.client.lost = f"more than {self.client.tally.limit >> 20} MiB would have been kept for it"
             self._company.release(self)
             self.client.cut_off(
-                f"Stagedoor: this session was ended: more than {self.client.tally.limit // 2**20} MiB would have been kept"
-                " for it, of messages that its client or a worker does not read or answer, and of what it has set. Your"
-                " requests run on. Attach again."
+                f"Stagedoor: this session was ended: {self.client.lost}, of messages that its client or a worker does not"
+                " read or answer, and of what it has set. Your requests run on. Attach again."
             )
 
     def _mappings(self) -> PathMappings:

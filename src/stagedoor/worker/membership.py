@@ -66,7 +66,6 @@ class Membership(Run):
         self._known_end: datetime | None = None
         self._link = Link()
         self._joining = Joining(terms.patience.join)
-        self._told_sessions: Sessions | None = None
         self._explained: set[tuple[str, str]] = set()
         self._loader: threading.Thread | None = None
         self._is_loaded = False
@@ -195,7 +194,7 @@ class Membership(Run):
             except BaseException:
                 connection.close()
                 raise
-            tracing.sessions = self._told_sessions
+            tracing.sessions = self._joining.sessions
             self.take(tracing)
             if self.server.warning is not None:
                 self.say(self.server.warning)
@@ -212,7 +211,7 @@ class Membership(Run):
                 tracing.stop()
 
     def _take(self, message: ControlMessage) -> None:
-        if "sessions" in message or "client" in message:
+        if "sessions" in message:
             self._link.post({"seen": self._hear_of_sessions(message)})
         elif "audit" in message:
             record = message["audit"]
@@ -226,7 +225,6 @@ class Membership(Run):
         """Treat requests as ``message`` says from now on; returns what confirms that."""
         told = message["sessions"]
         sessions = Sessions({str(owner): str(key) for owner, key in told["owners"].items()})
-        self._told_sessions = sessions
         if self.tracing is not None:
             self.tracing.sessions = sessions
         self._joining.sessions_are(sessions)
