@@ -128,6 +128,24 @@ def test_who_comes_first_decides_what_concerns_a_whole_worker_and_the_next_one_i
     assert not any("came first" in line for line in console(third))
 
 
+def test_whoever_is_still_being_welcomed_when_the_next_one_comes_is_not_told_that_that_one_came_first(
+    start: Start,
+) -> None:
+    gatekeeper = start(patience=Patience(seen=0.5, idle=None))
+    gatekeeper.worker(deaf=True)
+    made = {name: make_passes(name, gatekeeper.window.token).attach for name in ("anna", "ben")}
+    first = gatekeeper.connect(ANNA)
+    first.request("initialize", {"adapterID": "debugpy"})
+    attach = first.send("attach", {"stagedoorToken": made["anna"], "justMyCode": True})
+    first.wait_event("initialized")
+    first.request("configurationDone")
+    second = gatekeeper.attach(BEN, stagedoorToken=made["ben"], justMyCode=False)
+    first.wait_response(attach)
+    first.request("threads")  # All that was said before its answer has come.
+    assert "as anna has set it" in wait_console(second, "came first")
+    assert not any("came first" in line for line in console(first))
+
+
 def test_a_window_has_a_number_of_sessions_at_most(start: Start) -> None:
     gatekeeper = start(patience=Patience(sessions=2, idle=None))
     by_pass(gatekeeper, "anna", ANNA)

@@ -32,8 +32,9 @@ class Patience:
 
     # In a session
 
-    #: That a client's attach waits for the workers to know of it, at most. One that loads the debugger, because somebody
-    #: else has just attached, reads of it when it is through; as long as requests wait for that too.
+    #: That a client's attach waits for the workers to have its breakpoints, and again for them to know of it, at most. A
+    #: worker that loads the debugger, because somebody else has just attached, reads of it when it is through; as long as
+    #: requests wait for that too.
     seen: float = 3.0
     #: That the workers have to confirm breakpoints before a client is answered; what they say later it learns by events.
     confirmed: float = 0.3

@@ -178,11 +178,12 @@ class Sessions:
         others = [each for each in self.attached if each is not session]
         if others:
             session.say("also attached: " + ", ".join(f"{each.who} (since {each.since})" for each in others) + ".")
-            if differing := _differing(session.wanted.settings, others[0].wanted.settings):
-                session.say(
-                    f"{', '.join(differing)} {'is' if len(differing) == 1 else 'are'} as {others[0].who} has set it, who came"
-                    " first: a worker has one debugger for everybody."
-                )
+        first = self.attached[0]  # The session itself, if nobody came before it.
+        if differing := _differing(session.wanted.settings, first.wanted.settings):
+            session.say(
+                f"{', '.join(differing)} {'is' if len(differing) == 1 else 'are'} as {first.who} has set it, who came"
+                " first: a worker has one debugger for everybody."
+            )
         for each in others:
             each.say(f"{session.who} has attached.")
 
