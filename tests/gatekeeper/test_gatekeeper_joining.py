@@ -180,3 +180,13 @@ def test_two_who_attach_as_a_worker_joins_hear_of_it_once(gatekeeper: RunningGat
         each.request("threads")
         assert len(joined_lines(each)) == 1
     assert has(debugger, file) == {("s1", 1), ("s2", 2)}
+
+
+def test_whoever_goes_on_changing_what_is_set_does_not_keep_a_worker_from_being_set_up(
+    gatekeeper: RunningGatekeeper, file: str
+) -> None:
+    session, _, debugger = joining(gatekeeper, file, "setExceptionBreakpoints")
+    session.send("setExceptionBreakpoints", {"filters": ["raised"]})
+    wait_for(lambda: debugger.commands().count("setExceptionBreakpoints") == 2, "the change, which is not answered")
+    debugger.answer("setExceptionBreakpoints")
+    wait_console(session, "joined")

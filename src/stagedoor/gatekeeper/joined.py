@@ -84,14 +84,15 @@ class Joined:
         first = sessions[0]
         steps = [self.debuggee.ask("initialize", _INITIALIZE), self.debuggee.ask("attach", first.settings)]
         self._set_everything(sessions)
+        setting = set(self._unanswered)
         steps.append(self.debuggee.ask("configurationDone", {}))
         *first_steps, last = steps
         if (failed := await self._failed(first_steps)) is not None:
             return failed
         try:
-            # Which may take pydevd long, and is no fault of its.
+            # Which may take pydevd long, and is no fault of its. Not settled(): somebody may go on changing things.
             async with asyncio.timeout(self._patience.setting):
-                await self.settled()
+                await asyncio.wait(setting)
         except TimeoutError:
             return f"it has not set its breakpoints within {self._patience.setting:g} s"
         return await self._failed([last])
