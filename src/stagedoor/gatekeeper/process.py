@@ -67,7 +67,10 @@ class Gatekeeper:
             audit=self._audit,
             shown=config.token_shown,
         )
-        self._sessions = Sessions(self._peers, self._expiry, self._workers, self._audit, patience)
+        self._sessions = Sessions(
+            self._peers, self._expiry, self._workers, self._audit, patience,
+            lambda work: self._serve(work, "What was begun for a session"),
+        )  # fmt: skip
         self._port_server = PortServer(self._peers, self._sessions, self._bind.port, patience)
         self._control_server = ControlServer(
             config, self._expiry, self._sessions, self._workers, self.status, self.end, patience
@@ -136,14 +139,14 @@ class Gatekeeper:
     async def _watch(self) -> None:
         self.end(await self._expiry.watch(self._control_server.why_unneeded))
 
-    def _serve(self, connection: Coroutine[Any, Any, None]) -> None:
-        """Serve a connection as a task of its own, whose trouble is nobody else's."""
+    def _serve(self, work: Coroutine[Any, Any, None], what: str = "A connection to the gatekeeper") -> None:
+        """Serve a connection, or do what else it needs, as a task of its own, whose trouble is nobody else's."""
 
         async def serve() -> None:
             try:
-                await connection
+                await work
             except Exception as error:
-                self._audit.failed("connection", f"A connection to the gatekeeper failed: {error!r}.")
+                self._audit.failed("connection", f"{what} failed: {error!r}.")
 
         self._start(serve())
 

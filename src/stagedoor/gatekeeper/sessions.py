@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +37,7 @@ class Sessions:
     :param workers: the workers, by process id.
     :param audit: where clients are recorded.
     :param patience: how long clients and debuggers are waited for.
+    :param start: has something done meanwhile.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Sessions:
         workers: Mapping[int, Worker],
         audit: ForwardedAudit,
         patience: Patience,
+        start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
+        self.start = start
         self.patience = patience
         #: Where the workers run: what a relative path of a client's is relative to.
         self.working_directory = os.getcwd()
@@ -63,7 +66,6 @@ class Sessions:
         self.audit = audit
         self._events = Events(self._all)
         self.fleet = Fleet(workers, self, patience)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def attached(self) -> list[Session]:
@@ -305,12 +307,6 @@ class Sessions:
             self.working_directory = directory
             for session in self._all.values():
                 session.moved()
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done meanwhile."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _differing(settings: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
